@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Implementations of ports that touch the outside: keys on disk, clock, randomness, HTTP."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP edges: bytes in, one mapping table from errors to answers, bytes out."""

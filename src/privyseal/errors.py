@@ -1,0 +1,508 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one error tree. Codes are stable for ever; every edge maps this tree with one table of its own.
+
+    PrivysealError
+    +-- InputError           bytes or values from outside are not what they must be
+    |   +-- MalformedDer, MalformedMessage, MalformedRequest, InvalidValue, ...
+    +-- PolicyError          well formed, but a rule says no
+    |   +-- KeyNotAcceptable, ValidityNotNested, LintFailed, VariableWithoutValue, ...
+    +-- AccessError          who asks could not prove it, or may not
+    |   +-- ChallengeUnknown, ChallengeUsed, RenewalTooEarly, ...
+    +-- StateError           the object is not in a state that allows it, or is not there
+    |   +-- NotFound, NameTaken, AlreadyRevoked, IssuerNotActive, ...
+    +-- SetupError           this installation is not ready: configuration, keys, store, network
+
+Codes share one number space with event ids: 6000s CA, 7000s directory, 8000s access, 9000s product.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PrivysealError(Exception):
+    """What happened (the message), why, and at most three ways to mend it, safest first.
+
+    ``what`` names the object and the actual value. ``why`` and ``mend`` default to the class's own
+    text; pass them where the case knows better. No message ever carries a secret, a PEM or a stack.
+    """
+
+    code: ClassVar[int] = 0
+    title: ClassVar[str] = ""
+    default_why: ClassVar[str] = ""
+    default_mend: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, what: str, *, why: str = "", mend: tuple[str, ...] = ()) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why or self.default_why
+        self.mend = (mend or self.default_mend)[:3]
+
+
+class InputError(PrivysealError):
+    """Bytes or values from outside are not what they must be."""
+
+
+class PolicyError(PrivysealError):
+    """Well formed, but a rule says no."""
+
+
+class AccessError(PrivysealError):
+    """Who asks could not prove it, or may not."""
+
+
+class StateError(PrivysealError):
+    """The object is missing, or its state does not allow this."""
+
+
+class SetupError(PrivysealError):
+    """This installation is not ready: configuration, keys, store or network."""
+
+
+# --- 6000: requests and keys -------------------------------------------------------------------
+
+
+class MalformedDer(InputError):
+    code = 6001
+    title = "The bytes are not the DER encoding that was expected"
+    default_why = "the structure is cut short, has a wrong tag or length, or is not DER"
+    default_mend = ("send the object as the standard encodes it; `openssl asn1parse` shows where it breaks",)
+
+
+class MalformedRequest(InputError):
+    code = 6002
+    title = "The certification request cannot be read"
+    default_why = "it is not a PKCS#10 certification request (RFC 2986)"
+    default_mend = ("make a new one: openssl req -new -key device.key -subj /CN=device -out device.csr",)
+
+
+class ProofOfPossessionFailed(InputError):
+    code = 6003
+    title = "The certification request is not signed by its own key"
+    default_why = "its signature does not verify with the public key it carries (RFC 2986 section 3)"
+    default_mend = ("make the request again with the matching private key",)
+
+
+class KeyNotAcceptable(PolicyError):
+    code = 6004
+    title = "The public key is not acceptable"
+    default_why = "its type or size is outside what the profile allows"
+    default_mend = ("make a key the profile allows; `privyseal profile get NAME` lists them",)
+
+
+class WeakKey(PolicyError):
+    code = 6005
+    title = "The public key is known to be weak"
+    default_why = "its private key can be computed or is public (ROCA, close primes, small exponent, published key)"
+    default_mend = ("make a new key with current software and request again",)
+
+
+class SidInRequest(PolicyError):
+    code = 6006
+    title = "The request carries a SID"
+    default_why = (
+        "whoever chooses the SID chooses the account that a domain controller logs on; "
+        "Privyseal writes it from the verified device or user only"
+    )
+    default_mend = ("remove extension 1.3.6.1.4.1.311.25.2 (or the SID URI) from the request",)
+
+
+class CaInRequest(PolicyError):
+    code = 6007
+    title = "The request asks to become a CA"
+    default_why = "basicConstraints CA:TRUE or keyCertSign in an enrollment request is never granted"
+    default_mend = (
+        "remove it from the request",
+        "a subordinate CA is made with `privyseal ca create NAME --parent PARENT`",
+    )
+
+
+class SignatureAlgorithmNotAllowed(PolicyError):
+    code = 6008
+    title = "The signature algorithm is not allowed"
+    default_why = "MD5 is never accepted; SHA-1 only where the profile allows legacy devices"
+    default_mend = (
+        "sign with SHA-256 or better",
+        "for old devices only: make a profile with `--legacy-devices`",
+    )
+
+
+class InvalidName(InputError):
+    code = 6009
+    title = "The distinguished or alternative name is not valid"
+    default_why = "it does not parse as RFC 4514 text, or holds a character its type cannot carry"
+    default_mend = ("write it as `CN=name,O=Organization`; a comma inside a value is written `\\,`",)
+
+
+class InvalidSid(InputError):
+    code = 6010
+    title = "The value is not a security identifier"
+    default_why = "an account's SID looks like S-1-5-21-<a>-<b>-<c>-<rid> (MS-DTYP 2.4.2.1)"
+    default_mend = ("read it from the directory: Get-ADComputer NAME -Properties objectSid",)
+
+
+# --- 6100: CA ----------------------------------------------------------------------------------
+
+
+class IssuerNotActive(StateError):
+    code = 6101
+    title = "The CA is not active"
+    default_why = "only an active CA signs certificates"
+    default_mend = ("see its state with `privyseal ca get NAME`",)
+
+
+class ValidityNotNested(PolicyError):
+    code = 6102
+    title = "The certificate would outlive its issuer"
+    default_why = "a certificate that ends after its issuer cannot be verified to its end (RFC 5280 section 6.1)"
+    default_mend = (
+        "ask for a shorter validity",
+        "renew the issuing CA first",
+        "let the profile shorten it: `--validity-at-ca-end shorten`; every shortening is then said",
+    )
+
+
+class EkuNotNested(PolicyError):
+    code = 6103
+    title = "The extended key usage is not allowed by the issuer"
+    default_why = "a CA's extended key usages are the most its certificates may carry"
+    default_mend = ("drop the usage that is named", "use a CA that allows it")
+
+
+class PathLengthExceeded(PolicyError):
+    code = 6104
+    title = "The issuer may not have a CA below it"
+    default_why = "its basicConstraints path length is used up (RFC 5280 section 4.2.1.9)"
+    default_mend = ("create the CA under its root", "create a root with a larger `--path-length`")
+
+
+class LintFailed(PolicyError):
+    code = 6105
+    title = "The certificate was not signed: a lint found it wrong"
+    default_why = "what was to be signed breaks RFC 5280 or its profile; nothing was signed"
+    default_mend = ("mend the profile as the findings say: `privyseal profile preview NAME`",)
+
+
+class SigningFailed(SetupError):
+    code = 6106
+    title = "The signing key did not make a valid signature"
+    default_why = "the signature does not verify with the CA's certificate: wrong key file or faulty hardware"
+    default_mend = ("check that the key file belongs to this CA: `privyseal doctor`",)
+
+
+class ParameterNotFitting(PolicyError):
+    code = 6107
+    title = "The CA cannot be made with these parameters"
+    default_mend = ("see `privyseal ca create --help` for what fits together",)
+    default_why = "the values contradict each other or the parent CA"
+
+
+class NextCaNotAvailable(StateError):
+    code = 6108
+    title = "No next CA certificate is available"
+    default_why = "this CA has no successor yet (RFC 8894 section 4.7)"
+    default_mend = ("wait for the rollover to begin; clients ask again by themselves",)
+
+
+# --- 6200: profiles ----------------------------------------------------------------------------
+
+
+class ProfileInvalid(PolicyError):
+    code = 6201
+    title = "The profile is not valid"
+    default_why = "its rules contradict each other, the standard, or its issuing CA"
+    default_mend = ("correct the field that is named; `privyseal profile create --help` explains each",)
+
+
+class VariableWithoutValue(PolicyError):
+    code = 6202
+    title = "A variable of the profile has no value"
+    default_why = "the device or user lacks the attribute that the profile's name is built from"
+    default_mend = ("give it the attribute: privyseal device create NAME --dns NAME.example.com",)
+
+
+class UnknownVariable(InputError):
+    code = 6203
+    title = "The profile uses a variable that does not exist"
+    default_why = "variables are {{device.*}} and {{user.*}} from a fixed list"
+    default_mend = ("use one of those that `privyseal profile create --help` lists",)
+
+
+# --- 6300: revocation --------------------------------------------------------------------------
+
+
+class AlreadyRevoked(StateError):
+    code = 6301
+    title = "The certificate is already revoked"
+    default_why = "a revocation is final; its date and reason stay as they were first recorded"
+    default_mend = ("see them: privyseal certificate status SERIAL",)
+
+
+class NotIssued(StateError):
+    code = 6302
+    title = "No certificate with this serial was issued"
+    default_why = "the store knows no such serial under this CA"
+    default_mend = ("look for it: privyseal certificate list",)
+
+
+# --- 8000: access ------------------------------------------------------------------------------
+
+
+class EntityDisabled(AccessError):
+    code = 8001
+    title = "The device or user is disabled"
+    default_why = "disabled end entities get no certificates"
+    default_mend = ("enable it again only if that is meant",)
+
+
+class NotAuthenticated(AccessError):
+    code = 8002
+    title = "The request brings no proof of who asks"
+    default_why = "neither a challenge password nor a current certificate of ours came with it"
+    default_mend = ("make a challenge: privyseal scep challenge create --profile NAME --device NAME",)
+
+
+class ChallengeUnknown(AccessError):
+    code = 8003
+    title = "The challenge is not known"
+    default_why = "it was never issued by this service, or was mistyped"
+    default_mend = ("make a new one: privyseal scep challenge create --profile NAME --device NAME",)
+
+
+class ChallengeUsed(AccessError):
+    code = 8004
+    title = "The challenge has already been used"
+    default_why = "challenges are single use; this one served another request"
+    default_mend = ("make a new one: privyseal scep challenge create --profile NAME --device NAME",)
+
+
+class ChallengeExpired(AccessError):
+    code = 8005
+    title = "The challenge has expired"
+    default_why = "its lifetime was over when the request arrived"
+    default_mend = ("make a new one, with a longer --ttl if the device is slow",)
+
+
+class ChallengeOfOtherProfile(AccessError):
+    code = 8006
+    title = "The challenge belongs to another profile"
+    default_why = "a challenge is good for one profile only"
+    default_mend = ("use the SCEP URL of the profile that the challenge was made for",)
+
+
+class TransactionReused(AccessError):
+    code = 8007
+    title = "The transaction id was already used with another key"
+    default_why = "one SCEP transaction belongs to one key (RFC 8894 section 3.2.1.1)"
+    default_mend = ("let the client start a new transaction",)
+
+
+class RenewalTooEarly(AccessError):
+    code = 8008
+    title = "The certificate is not yet due for renewal"
+    default_why = "renewal opens when the profile's share of the lifetime is used up"
+    default_mend = ("wait until the date that is named", "enroll anew with a challenge")
+
+
+class RenewalSignerRefused(AccessError):
+    code = 8009
+    title = "The certificate that signed the renewal is not good for it"
+    default_why = "it is expired, revoked, of another CA or profile, or its owner is disabled"
+    default_mend = ("enroll anew with a challenge",)
+
+
+class EnrollmentRejected(AccessError):
+    code = 8010
+    title = "An operator rejected the enrollment"
+    default_why = "the profile asks for approval, and it was not given"
+    default_mend = ("ask whoever rejected it: privyseal enrollment get ID",)
+
+
+class SubjectMismatch(AccessError):
+    code = 8011
+    title = "The requested name is not that of the device or user"
+    default_why = "the request names somebody other than whom the challenge was made for"
+    default_mend = (
+        "let the client ask for the name that is shown",
+        "let the profile ignore the requested name (the default)",
+    )
+
+
+# --- 8200: SCEP and other wire messages --------------------------------------------------------
+
+
+class MalformedMessage(InputError):
+    code = 8201
+    title = "The message cannot be read"
+    default_why = "it is not a CMS or protocol message of the expected shape"
+    default_mend = ("check the client's protocol settings",)
+
+
+class MessageSignatureInvalid(InputError):
+    code = 8202
+    title = "The message's signature does not verify"
+    default_why = "it was altered on the way, or signed with another key than it names"
+    default_mend = ("send it again; look for a proxy that rewrites bodies",)
+
+
+class EnvelopeNotForUs(InputError):
+    code = 8203
+    title = "The message cannot be decrypted"
+    default_why = "it was not encrypted to our current RA certificate, or is damaged"
+    default_mend = ("let the client fetch GetCACert again and encrypt to the RA certificate",)
+
+
+class AlgorithmNotAllowed(PolicyError):
+    code = 8204
+    title = "The message uses an algorithm that is not allowed"
+    default_why = "DES and MD5 are never offered; SHA-1 and DES only where a profile allows legacy devices"
+    default_mend = (
+        "let the client use AES and SHA-256",
+        "for old devices only: make a profile with `--legacy-devices`",
+    )
+
+
+class MessageTooLarge(InputError):
+    code = 8205
+    title = "The message is too large"
+    default_why = "a SCEP or OCSP request of this size is not one"
+    default_mend = ("send less than the limit that is named",)
+
+
+class UnknownTransaction(StateError):
+    code = 8206
+    title = "There is no such transaction"
+    default_why = "no pending enrollment has this transaction id and key"
+    default_mend = ("let the client enroll again",)
+
+
+class OperationUnsupported(InputError):
+    code = 8207
+    title = "The operation is not one that this service offers"
+    default_why = "the operation or message type is unknown or switched off"
+    default_mend = ("see GetCACaps for what is offered",)
+
+
+class RecipientKeyUnsupported(PolicyError):
+    code = 8208
+    title = "The reply cannot be encrypted to the requester"
+    default_why = "SCEP needs an RSA key in the certificate that signs the request (RFC 8894 section 3.1)"
+    default_mend = ("let the client sign the message with an RSA certificate",)
+
+
+# --- 9000: product -----------------------------------------------------------------------------
+
+
+class UnexpectedFault(SetupError):
+    code = 9000
+    title = "Something went wrong that should not have"
+    default_why = "a fault in Privyseal; the log holds the trace under the incident id"
+    default_mend = ("look in the log for the incident id", "report it, with the trace")
+
+
+class NotInitialized(SetupError):
+    code = 9001
+    title = "There is no Privyseal installation here"
+    default_why = "the home directory holds no configuration"
+    default_mend = (
+        "make one: privyseal init --organization NAME --url http://pki.example.com",
+        "name the right place: privyseal --home DIR, or PRIVYSEAL_HOME",
+    )
+
+
+class ConfigurationInvalid(SetupError):
+    code = 9002
+    title = "The configuration is not valid"
+    default_why = "a key is unknown, missing or of the wrong kind"
+    default_mend = ("correct privyseal.toml as said",)
+
+
+class PassphraseMissing(SetupError):
+    code = 9003
+    title = "The passphrase for the keys is missing"
+    default_why = "private keys are encrypted on disk and need it to be opened"
+    default_mend = (
+        "privyseal --passphrase-file FILE ...",
+        "set PRIVYSEAL_PASSPHRASE_FILE to the file's path",
+        "systemd: LoadCredential=privyseal-passphrase:/path/to/file",
+    )
+
+
+class PassphraseWrong(SetupError):
+    code = 9004
+    title = "The passphrase does not open the keys"
+    default_why = "the keys were encrypted with another passphrase, or the key file is damaged"
+    default_mend = ("use the file that `privyseal init` was given", "restore the key file from a backup")
+
+
+class StoreUnavailable(SetupError):
+    code = 9005
+    title = "The store does not answer"
+    default_why = "the database is locked by another program, read-only, full or damaged"
+    default_mend = ("look for the program that holds it", "check free space and permissions")
+
+
+class StoreTooNew(SetupError):
+    code = 9006
+    title = "The store was written by a newer Privyseal"
+    default_why = "migrations only go forward"
+    default_mend = ("install the newer version again",)
+
+
+class NotFound(StateError):
+    code = 9007
+    title = "There is no such object"
+    default_why = "nothing of that name is stored"
+    default_mend = ("list what there is with the noun's `list`",)
+
+
+class NameTaken(StateError):
+    code = 9008
+    title = "The name is already taken"
+    default_why = "names are unique within their kind"
+    default_mend = ("choose another name", "look at the one that has it with the noun's `get`")
+
+
+class InvalidValue(InputError):
+    code = 9009
+    title = "A value is not valid"
+    default_why = "it is outside what the field allows"
+    default_mend = ("see --help for what is allowed",)
+
+
+class AddressInUse(SetupError):
+    code = 9010
+    title = "The address is already in use"
+    default_why = "another program listens there"
+    default_mend = ("stop it", "choose another: privyseal serve --listen 127.0.0.1:8081")
+
+
+class ServerUnreachable(SetupError):
+    code = 9011
+    title = "The server cannot be reached"
+    default_why = "nothing answers at the address, or it answers too late"
+    default_mend = ("start it: privyseal serve", "check the public URL: privyseal doctor")
+
+
+class AuditBroken(StateError):
+    code = 9012
+    title = "The audit trail does not verify"
+    default_why = "a row was changed, removed, added or reordered outside Privyseal"
+    default_mend = (
+        "stop issuing, keep a copy of the database file",
+        "compare with a backup to find what was changed",
+    )
+
+
+class UnsafePermissions(SetupError):
+    code = 9013
+    title = "A secret file can be read by others"
+    default_why = "keys and passphrases must belong to the user that runs Privyseal, and to nobody else"
+    default_mend = ("chmod 600 FILE",)
+
+
+class ServerAnsweredWrongly(StateError):
+    code = 9014
+    title = "The server answered, but not as it should"
+    default_why = "the stage that is named did not give the expected answer"
+    default_mend = ("see the server's log for the incident", "check that no proxy changes the answer")
