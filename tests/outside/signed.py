@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collects everything that the code under test signs in this process, so that no test can leave it unseen."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import pytest
+
+from tests.outside.looking import CERTIFICATE, CRL, OCSP, lint, look_at_structure, verify_with_openssl
+
+ROAD: Final = "privyseal.ca.issuance"
+LINTED_PER_TEST: Final = 200  # a test that signs more has the rest read by OpenSSL, and every n-th linted
+Finish = Callable[[str, bytes, bytes, bytes], bytes]
+
+
+@dataclass(slots=True)
+class SignedObjects:
+    """What one process signed; ``road_is_watched`` says whether the one road to a signature exists yet."""
+
+    road_is_watched: bool = False
+    fresh: list[tuple[str, bytes]] = field(default_factory=list)
+    _certificates: dict[bytes, bytes] = field(default_factory=dict)  # subject Name DER -> certificate
+
+    def watch(self) -> None:
+        """Puts itself behind ``finish`` of the one road. A road without ``finish`` is an error, not a quiet nothing."""
+        try:
+            road = importlib.import_module(ROAD)
+        except (ImportError, SyntaxError):
+            return  # a road that cannot be imported signs nothing; the tests that import it say why
+        inner: Finish = road.finish
+
+        def finish(kind: str, tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
+            der = inner(kind, tbs, algorithm, signature)
+            self.fresh.append((kind, der))
+            return der
+
+        vars(road)["finish"] = finish
+        self.road_is_watched = True
+
+    def look(self) -> None:
+        """Looks at what was signed since the last look; fails the test that signed it if something is wrong."""
+        fresh, self.fresh = list(dict.fromkeys(self.fresh)), []
+        if not fresh:
+            return
+        unknown = {kind for kind, _ in fresh} - {CERTIFICATE, CRL, OCSP}
+        assert not unknown, f"finish() was called with a kind that nobody looks at: {unknown}"
+        look_at_structure([der for _, der in fresh])
+        step = max(1, len(fresh) // LINTED_PER_TEST)
+        for kind, der in fresh[::step]:
+            lint(kind, der)
+        self._verify_paths([der for kind, der in fresh if kind == CERTIFICATE])
+
+    def _verify_paths(self, certificates: Sequence[bytes]) -> None:
+        """``openssl verify`` for all whose path is known, one process for each issuer."""
+        from cryptography import x509
+
+        parsed = [(der, x509.load_der_x509_certificate(der)) for der in certificates]
+        for der, certificate in parsed:
+            self._certificates[certificate.subject.public_bytes()] = der
+        by_issuer: dict[bytes, list[bytes]] = {}
+        for der, certificate in parsed:
+            by_issuer.setdefault(certificate.issuer.public_bytes(), []).append(der)
+        for issuer, issued in by_issuer.items():
+            chain = self._chain(issuer)
+            if chain:
+                seen = verify_with_openssl(issued, chain)
+                # Tests use names again with other keys; then the path on record is not theirs.
+                if seen.code != 0 and not _another_key(seen.text):
+                    pytest.fail(f"openssl verify does not accept what was signed:\n{seen.text}", pytrace=False)
+
+    def _chain(self, name: bytes) -> list[bytes]:
+        from cryptography import x509
+
+        chain: list[bytes] = []
+        while der := self._certificates.get(name):
+            chain.append(der)
+            issuer = x509.load_der_x509_certificate(der).issuer.public_bytes()
+            if issuer == name:
+                return chain
+            if len(chain) > 8:
+                break
+            name = issuer
+        return []
+
+
+def _another_key(text: str) -> bool:
+    return "unable to get local issuer certificate" in text or "issuer key id mismatch" in text.lower()
