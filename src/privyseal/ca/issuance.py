@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one road to a signature: build -> lint -> reserve -> sign exactly the linted bytes -> record.
+
+Nothing else in Privyseal makes a certificate, CRL or OCSP answer. A ``LintedTbs`` exists only when the
+lints found nothing, and can be spent once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from privyseal.ca.ports import IssuanceLedger, Rng, Signer
+from privyseal.errors import LintFailed, SigningFailed
+from privyseal.model.enrollment import Claim
+from privyseal.x509.algorithms import PublicKey, SignatureAlgorithm, verify_signature
+from privyseal.x509.lint import CertificateRules, Finding, lint_certificate, lint_crl
+from privyseal.x509.tbs import CertificateContent, assemble, certificate_tbs
+
+_PASS: Final = object()
+
+
+class LintedTbs:
+    """Bytes that passed their lints and may be signed once. Made by this module only."""
+
+    __slots__ = ("_spent", "algorithm", "content", "issuer_id", "kind", "tbs")
+
+    def __init__(
+        self,
+        token: object,
+        kind: str,
+        *,
+        tbs: bytes,
+        algorithm: SignatureAlgorithm,
+        issuer_id: int,
+        content: CertificateContent | None = None,
+    ) -> None:
+        if token is not _PASS:
+            raise SigningFailed("a LintedTbs is made by ca.issuance only")
+        self.kind = kind
+        self.tbs = tbs
+        self.algorithm = algorithm
+        self.issuer_id = issuer_id
+        self.content = content
+        self._spent = False
+
+    def spend(self) -> bytes:
+        """The bytes, the first time. Raises SigningFailed the second time."""
+        if self._spent:
+            raise SigningFailed("these bytes were already signed once")
+        self._spent = True
+        return self.tbs
+
+
+def new_serial(now: datetime, rng: Rng) -> int:
+    """A serial of 128 bits: 32 bits of time, then 96 random bits (RFC 5280 section 4.1.2.2).
+
+    The time prefix keeps the index of serials growing at one end; the random part is what nobody can guess.
+    """
+    return int(now.timestamp()) << 96 | int.from_bytes(rng.bytes(12), "big")
+
+
+def prepare_certificate(
+    content: CertificateContent, rules: CertificateRules, *, algorithm: SignatureAlgorithm, issuer_id: int
+) -> LintedTbs:
+    """Build and lint a certificate. Raises LintFailed with every finding."""
+    tbs = certificate_tbs(content)
+    _refuse("certificate", lint_certificate(tbs, rules))
+    return LintedTbs(_PASS, "certificate", tbs=tbs, algorithm=algorithm, issuer_id=issuer_id, content=content)
+
+
+def prepare_crl(
+    tbs: bytes,
+    *,
+    algorithm: SignatureAlgorithm,
+    issuer_id: int,
+    issuer_name: bytes,
+    issuer_key_identifier: bytes,
+    number: int,
+) -> LintedTbs:
+    """Lint a CRL. Raises LintFailed."""
+    findings = lint_crl(
+        tbs,
+        algorithm=algorithm.identifier,
+        issuer_name=issuer_name,
+        issuer_key_identifier=issuer_key_identifier,
+        number=number,
+    )
+    _refuse("CRL", findings)
+    return LintedTbs(_PASS, "crl", tbs=tbs, algorithm=algorithm, issuer_id=issuer_id)
+
+
+def prepare_ocsp(tbs: bytes, *, algorithm: SignatureAlgorithm, issuer_id: int) -> LintedTbs:
+    """Take an OCSP answer's ResponseData onto the road.
+
+    It is not reserved row by row: it grants nothing, and the responder's own certificate is on record.
+    """
+    if tbs[:1] != b"\x30":
+        raise LintFailed("the OCSP response data is not a SEQUENCE")
+    return LintedTbs(_PASS, "ocsp", tbs=tbs, algorithm=algorithm, issuer_id=issuer_id)
+
+
+def _refuse(what: str, findings: tuple[Finding, ...]) -> None:
+    if findings:
+        listed = "; ".join(f"{finding.rule}: {finding.text}" for finding in findings)
+        raise LintFailed(f"the {what} has {len(findings)} finding(s): {listed}")
+
+
+async def sign(linted: LintedTbs, signer: Signer, *, issuer_key: PublicKey) -> bytes:
+    """The signature over exactly the linted bytes, verified before anyone sees it. Raises SigningFailed.
+
+    Verification guards against a key file that belongs to another CA and against faulty hardware, whose
+    wrong RSA signatures would give the key away.
+    """
+    tbs = linted.spend()
+    signature = await signer.sign(tbs)
+    verify_signature(issuer_key, linted.algorithm, signature, data=tbs)
+    return signature
+
+
+def finish(kind: str, tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
+    """The signed object's DER. ``kind`` (certificate, crl) tells an onlooker what it is."""
+    return assemble(tbs, algorithm, signature)
+
+
+async def issue(
+    linted: LintedTbs, signer: Signer, *, issuer_key: PublicKey, ledger: IssuanceLedger, claim: Claim
+) -> bytes:
+    """Reserve, sign, record; returns the certificate's DER. A crash in between leaves a row that start-up settles."""
+    certificate_id = await ledger.reserve(linted, claim)
+    signature = await sign(linted, signer, issuer_key=issuer_key)
+    await ledger.record(certificate_id, signature)
+    return finish("certificate", linted.tbs, linted.algorithm.identifier, signature)

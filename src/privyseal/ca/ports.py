@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the issuing CA needs from outside: a signer, a ledger, a clock and chance."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from privyseal.model.enrollment import Claim
+from privyseal.x509.algorithms import PublicKey
+
+if TYPE_CHECKING:
+    from privyseal.ca.issuance import LintedTbs
+
+
+class Clock(Protocol):
+    """The present, always aware and in UTC."""
+
+    def now(self) -> datetime:
+        """The current time."""
+
+
+class Rng(Protocol):
+    """Unpredictable bytes from the operating system."""
+
+    def bytes(self, count: int) -> bytes:
+        """``count`` random bytes."""
+
+
+class Signer(Protocol):
+    """One private key. Implementations run the operation off the event loop when it is slow."""
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The public half."""
+
+    async def sign(self, tbs: bytes) -> bytes:
+        """The signature over ``tbs`` with the signer's one algorithm."""
+
+
+class IssuanceLedger(Protocol):
+    """The memory of every certificate that was meant to be, and of every one that is.
+
+    Both methods return only when their effect, with its audit rows, is on disk.
+    """
+
+    async def reserve(self, linted: LintedTbs, claim: Claim) -> int:
+        """Store intent and TBS before any signature; consume what the claim consumes.
+
+        Returns the certificate's id. Raises when the claim no longer holds (ChallengeUsed,
+        TransactionReused) or the serial was ever used: then nothing is stored.
+        """
+
+    async def record(self, certificate_id: int, signature: bytes) -> None:
+        """Store the signature: from here on the certificate is issued."""
+
+
+class CrlLedger(Protocol):
+    """Numbers and revoked entries of one CA's CRLs."""
+
+    async def reserve_number(self, issuer_id: int, *, this_update: datetime, next_update: datetime) -> int:
+        """The next CRL number, stored as used before anything is signed; never repeats, never falls."""
+
+    async def entries(self, issuer_id: int) -> bytes:
+        """All revoked entries of this CA, joined: the contents of revokedCertificates."""
+
+    async def record_crl(self, issuer_id: int, number: int, crl: bytes) -> None:
+        """Store the signed CRL: from here on it is the published one."""

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certification authorities as values: what one is asked to be, and what one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from privyseal.errors import ParameterNotFitting
+from privyseal.x509.algorithms import KeyType
+from privyseal.x509.names import DistinguishedName
+
+
+class CaKind(Enum):
+    """Root CAs sign themselves; issuing CAs are signed by another CA."""
+
+    ROOT = "root"
+    ISSUING = "issuing"
+
+
+class CaState(Enum):
+    """Life cycle. Only an active CA issues; a staged one is a successor that is not yet in use."""
+
+    STAGED = "staged"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrlRules:
+    """How long a CRL is good for and how often a new one is published (always at once on revocation)."""
+
+    validity: timedelta = timedelta(days=7)
+    publish_every: timedelta = timedelta(days=3, hours=12)
+
+    def __post_init__(self) -> None:
+        """A CRL must be replaced before it runs out."""
+        if not timedelta(minutes=10) <= self.publish_every < self.validity <= timedelta(days=366):
+            raise ParameterNotFitting(
+                f"CRL validity {self.validity} and publication every {self.publish_every} do not fit: the interval "
+                "is at least 10 minutes and shorter than the validity, the validity at most 366 days"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaRequest:
+    """What the administrator asks for when a CA is made."""
+
+    name: str
+    kind: CaKind
+    parent: str | None
+    subject: DistinguishedName
+    key_type: KeyType
+    hash_name: str | None
+    validity: timedelta
+    path_length: int | None
+    ext_key_usage: tuple[str, ...]
+    """Empty on a root means: any. On an issuing CA empty means: what its parent allows."""
+    crl: CrlRules
+    successor: bool = False
+    """Make the next version of an existing CA, staged (RFC 8894 section 4.7 announces it)."""
+
+    def __post_init__(self) -> None:
+        """Names appear in URLs and file names, so they are narrow."""
+        if not 1 <= len(self.name) <= 64 or not self.name.isascii() or not self.name.replace("-", "").isalnum():
+            raise ParameterNotFitting(f"CA name {self.name!r} is not 1 to 64 ASCII letters, digits and hyphens")
+        if (self.kind is CaKind.ISSUING) != (self.parent is not None):
+            raise ParameterNotFitting(f"CA {self.name}: an issuing CA has a parent and a root has none")
+        if not timedelta(days=1) <= self.validity <= timedelta(days=365 * 40):
+            raise ParameterNotFitting(f"CA {self.name}: validity {self.validity} is outside 1 day to 40 years")
+        if self.path_length is not None and not 0 <= self.path_length <= 8:
+            raise ParameterNotFitting(f"CA {self.name}: path length {self.path_length} is outside 0 to 8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaRecord:
+    """One CA version as stored. ``version`` counts from 1 under one ``name``."""
+
+    id: int
+    name: str
+    version: int
+    kind: CaKind
+    state: CaState
+    parent_id: int | None
+    certificate: bytes
+    key_ref: str
+    hash_name: str | None
+    crl: CrlRules
+    created_at: datetime

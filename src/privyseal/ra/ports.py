@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the registration authority needs from outside. Each method says what it raises."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from privyseal.ca.form import CertificateForm
+from privyseal.ca.issuer import Issuer
+from privyseal.ca.ports import Signer
+from privyseal.errors import PrivysealError
+from privyseal.model.certificate import CertificateRecord
+from privyseal.model.challenge import Challenge
+from privyseal.model.enrollment import Claim, EnrollmentRecord
+from privyseal.model.entity import EndEntity
+
+
+class Catalog(Protocol):
+    """Profiles and CAs as they are in force now."""
+
+    def form(self, profile: str) -> CertificateForm:
+        """The profile under its active CA. Raises NotFound, IssuerNotActive."""
+
+    def issuer_of(self, name: bytes) -> tuple[Issuer, ...]:
+        """Our CA versions whose subject is exactly these DER bytes; empty when it is not ours."""
+
+    def signer(self, issuer_id: int) -> Signer:
+        """The key of a CA version. Raises PassphraseMissing when it is not unlocked."""
+
+
+class Inventory(Protocol):
+    """What was issued."""
+
+    def by_serial(self, issuer_id: int, serial: int) -> CertificateRecord | None:
+        """The record of a serial under one CA version, or None."""
+
+    def encoded(self, certificate_id: int) -> bytes:
+        """A certificate's DER. Raises NotIssued when it was never signed."""
+
+
+class EntityBook(Protocol):
+    """End entities and their challenges."""
+
+    async def entity(self, entity_id: int) -> EndEntity:
+        """Raises NotFound."""
+
+    async def challenge(self, digest: bytes) -> Challenge | None:
+        """The challenge whose secret has this hash, or None."""
+
+
+class RequestLog(Protocol):
+    """Every attempt to enroll. Effects are on disk, with their audit rows, when a method returns."""
+
+    async def find(self, profile: str, transaction_id: str) -> tuple[EnrollmentRecord, ...]:
+        """Attempts of one transaction, newest first, at most a few."""
+
+    async def wait(self, claim: Claim, request_der: bytes) -> int:
+        """Store an attempt that waits for an operator, and consume its challenge; returns its id."""
+
+    async def refuse(self, claim: Claim, error: PrivysealError, *, incident: str) -> None:
+        """Store a refused attempt and why."""

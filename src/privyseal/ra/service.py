@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The registration authority: one entry for each operation, whatever protocol it came by.
+
+Identify, apply the profile, let the CA issue. Refusals are stored with their reason before they are raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+
+from privyseal.ca.form import CertificateForm
+from privyseal.ca.issuance import issue
+from privyseal.ca.ports import Clock, IssuanceLedger, Rng
+from privyseal.errors import (
+    AccessError,
+    ChallengeUsed,
+    EnrollmentRejected,
+    InputError,
+    PolicyError,
+    StateError,
+    SubjectMismatch,
+    TransactionReused,
+    UnknownTransaction,
+)
+from privyseal.model.certificate import CertificateKind
+from privyseal.model.enrollment import (
+    Claim,
+    EnrollmentRecord,
+    EnrollmentRequest,
+    EnrollmentState,
+    Granted,
+    Outcome,
+    Waiting,
+)
+from privyseal.model.entity import EndEntity
+from privyseal.model.profile import Approval, RequestedName
+from privyseal.ra.identification import Applicant, Identification, challenge_evidence, renewal_evidence
+from privyseal.ra.ports import Catalog, EntityBook, Inventory, RequestLog
+from privyseal.x509.certificate import read_certificate
+from privyseal.x509.csr import CertificationRequest, parse_request, refuse_authority_claims
+from privyseal.x509.keys import check_public_key
+
+_LIVE = (EnrollmentState.WAITING, EnrollmentState.APPROVED, EnrollmentState.RUNNING, EnrollmentState.ISSUED)
+
+
+class RegistrationAuthority:
+    """Enrolls end entities. Holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        inventory: Inventory,
+        entities: EntityBook,
+        log: RequestLog,
+        ledger: IssuanceLedger,
+        clock: Clock,
+        rng: Rng,
+    ) -> None:
+        self._catalog = catalog
+        self._inventory = inventory
+        self._entities = entities
+        self._log = log
+        self._ledger = ledger
+        self._clock = clock
+        self._rng = rng
+        self._identification = Identification(catalog, inventory, entities)
+
+    async def enroll(self, request: EnrollmentRequest, *, incident: str) -> Outcome:
+        """Grant, make wait, or refuse. The same request again gets the same answer (RFC 8894 section 3.2.1.1).
+
+        Raises a PrivysealError for a refusal, after storing the attempt under ``incident``.
+        """
+        claim = _first_claim(request)
+        try:
+            earlier = await self._earlier(request, claim.key_hash)
+            if earlier is not None:
+                return earlier
+            try:
+                return await self._enroll_anew(request, claim)
+            except ChallengeUsed:
+                # The same message may have been served while this one was on its way: look once more.
+                earlier = await self._earlier(request, claim.key_hash)
+                if earlier is None:
+                    raise
+                return earlier
+        except (AccessError, InputError, PolicyError, StateError) as error:
+            await self._log.refuse(claim, error, incident=incident)
+            raise
+
+    async def _enroll_anew(self, request: EnrollmentRequest, claim: Claim) -> Outcome:
+        form = self._catalog.form(request.profile)
+        profile = form.profile
+        refuse_authority_claims(request.request)
+        applicant = await self._identification.authenticate(request, profile, now=self._clock.now())
+        check_public_key(request.request.public_key, profile.key_rules)
+        _check_requested_name(form, applicant.entity, request.request)
+        claim = _proved_claim(claim, applicant, form)
+        if profile.approval is Approval.MANUAL and applicant.challenge_id is not None:
+            return Waiting(await self._log.wait(claim, request.request.der))
+        return await self._issue(form, applicant.entity, request.request, claim)
+
+    async def poll(
+        self, profile: str, transaction_id: str, *, signer_certificate: bytes
+    ) -> Outcome:
+        """The outcome of an earlier request, asked for by whoever made it (RFC 8894 section 3.3.3).
+
+        Raises UnknownTransaction, EnrollmentRejected and what issuing raises.
+        """
+        key_hash = sha256(read_certificate(signer_certificate).spki).digest()
+        evidence = renewal_evidence(signer_certificate)
+        for record in await self._log.find(profile, transaction_id):
+            if record.key_hash != key_hash and record.evidence != evidence:
+                continue
+            if record.state is EnrollmentState.APPROVED:
+                return await self._issue_approved(record)
+            if record.state is EnrollmentState.REFUSED:
+                raise EnrollmentRejected(f"enrollment {record.id} was refused: {record.what}")
+            known = self._outcome(record)
+            if known is not None:
+                return known
+        raise UnknownTransaction(f"no pending transaction {transaction_id[:80]!r} of this key")
+
+    async def issue_for(
+        self, entity: EndEntity, profile: str, request: CertificationRequest, *, requester: str
+    ) -> Granted:
+        """Issue to an entity that an operator vouches for. Raises what the profile and the CA raise."""
+        form = self._catalog.form(profile)
+        refuse_authority_claims(request)
+        entity.require_enabled()
+        check_public_key(request.public_key, form.profile.key_rules)
+        claim = Claim(
+            kind=CertificateKind.END_ENTITY,
+            protocol="operator",
+            requester=requester,
+            profile=profile,
+            profile_revision=form.profile.revision,
+            entity_id=entity.id,
+        )
+        return await self._issue(form, entity, request, claim)
+
+    async def _issue(
+        self, form: CertificateForm, entity: EndEntity, request: CertificationRequest, claim: Claim
+    ) -> Granted:
+        now = self._clock.now()
+        form.issuer.require_active(now)
+        drawn = form.draw(
+            entity,
+            public_key=request.public_key,
+            spki=request.spki,
+            now=now,
+            rng=self._rng,
+            wish=request.requested_validity,
+        )
+        claim = replace(claim, subject=drawn.subject, san=drawn.san, remark=drawn.remark)
+        certificate = await issue(
+            drawn.linted,
+            self._catalog.signer(form.issuer.id),
+            issuer_key=form.issuer.public_key,
+            ledger=self._ledger,
+            claim=claim,
+        )
+        return Granted(certificate, drawn.remark)
+
+    async def _issue_approved(self, record: EnrollmentRecord) -> Outcome:
+        form = self._catalog.form(record.profile)
+        entity = await self._entities.entity(record.entity_id or 0)
+        entity.require_enabled()
+        # Proof of possession was verified when it arrived; legacy requests keep their old signature.
+        request = parse_request(record.request_der, allow_sha1=form.profile.scep.legacy_devices)
+        claim = Claim(
+            kind=CertificateKind.END_ENTITY,
+            protocol=record.protocol,
+            requester=f"enrollment:{record.id}",
+            profile=record.profile,
+            profile_revision=form.profile.revision,
+            entity_id=entity.id,
+            transaction_id=record.transaction_id,
+            key_hash=record.key_hash,
+            evidence=record.evidence,
+            enrollment_id=record.id,
+        )
+        return await self._issue(form, entity, request, claim)
+
+    async def _earlier(self, request: EnrollmentRequest, key_hash: bytes) -> Outcome | None:
+        if not request.transaction_id:
+            return None
+        proofs = set()
+        if request.request.challenge_password:
+            proofs.add(challenge_evidence(request.request.challenge_password))
+        if request.signer_certificate is not None:
+            proofs.add(renewal_evidence(request.signer_certificate))
+        for record in await self._log.find(request.profile, request.transaction_id):
+            if record.state not in _LIVE:
+                continue
+            if record.key_hash != key_hash:
+                raise TransactionReused(
+                    f"transaction {request.transaction_id[:80]!r} was begun with another key (enrollment {record.id})"
+                )
+            if record.evidence in proofs:
+                if record.state is EnrollmentState.APPROVED:
+                    return await self._issue_approved(record)
+                return self._outcome(record)
+        return None
+
+    def _outcome(self, record: EnrollmentRecord) -> Outcome | None:
+        """What is known of an attempt; None when its certificate is no longer good to hand out."""
+        if record.state is not EnrollmentState.ISSUED or record.certificate_id is None:
+            return Waiting(record.id) if record.state in _LIVE else None
+        certificate = self._inventory.encoded(record.certificate_id)
+        view = read_certificate(certificate)
+        for issuer in self._catalog.issuer_of(view.issuer):
+            known = self._inventory.by_serial(issuer.id, view.serial)
+            if known is not None and known.id == record.certificate_id and known.revocation is None:
+                return Granted(certificate)
+        return None
+
+
+def _first_claim(request: EnrollmentRequest) -> Claim:
+    return Claim(
+        kind=CertificateKind.END_ENTITY,
+        protocol=request.protocol,
+        requester=request.protocol,
+        profile=request.profile,
+        transaction_id=request.transaction_id,
+        key_hash=sha256(request.request.spki).digest(),
+    )
+
+
+def _proved_claim(claim: Claim, applicant: Applicant, form: CertificateForm) -> Claim:
+    return replace(
+        claim,
+        requester=applicant.requester,
+        profile_revision=form.profile.revision,
+        entity_id=applicant.entity.id,
+        evidence=applicant.evidence,
+        challenge_id=applicant.challenge_id,
+    )
+
+
+def _check_requested_name(form: CertificateForm, entity: EndEntity, request: CertificationRequest) -> None:
+    if form.profile.requested_name is RequestedName.IGNORE:
+        return
+    wanted, built = request.subject.common_name, form.names(entity).subject.common_name
+    if wanted != built:
+        raise SubjectMismatch(f"the request asks for CN {wanted!r}, the challenge is for {built!r}")

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading the audit trail and checking its chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from privyseal.audit.chain import verify_chain
+from privyseal.errors import AuditBroken
+from privyseal.model.audit import AuditRow, from_microseconds
+from privyseal.store.engine import Database, Row
+
+_COLUMNS: Final = "seq, at, event, actor, target, detail, digest"
+
+
+class AuditTrail:
+    """The stored events, in order."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(self, *, before: int, limit: int, event: str = "") -> tuple[AuditRow, ...]:
+        """Rows below ``before`` (0: the newest), newest first; ``event`` filters by name prefix."""
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM audit WHERE (? = 0 OR seq < ?) AND substr(event, 1, length(?)) = ? "
+            "ORDER BY seq DESC LIMIT ?",
+            (before, before, event, event, limit),
+        )
+        return tuple(_row(row) for row in rows)
+
+    def verify(self) -> tuple[int, bytes]:
+        """Number of rows and digest of the last when the chain holds. Raises AuditBroken.
+
+        Keep the digest elsewhere: only a copy outside this machine proves the end against somebody
+        who can rewrite the whole file.
+        """
+        self._database.reader.execute("BEGIN")
+        try:
+            head = self._database.read_one("SELECT seq, digest FROM audit_head WHERE id = 1")
+            if head is None:
+                raise AuditBroken("the head of the audit trail is missing")
+            return verify_chain(self._rows(), head_seq=head[0], head_digest=head[1]), head[1]
+        finally:
+            self._database.reader.execute("COMMIT")
+
+    def _rows(self) -> Iterator[AuditRow]:
+        for row in self._database.reader.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY seq"):
+            yield _row(row)
+
+
+def _row(row: Row) -> AuditRow:
+    return AuditRow(
+        seq=row[0], at=from_microseconds(row[1]), event=row[2], actor=row[3], target=row[4], detail=row[5], digest=row[6]
+    )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CA versions, and the RA and OCSP certificates that serve them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from privyseal.errors import NameTaken, NotFound
+from privyseal.model.audit import AuditEvent
+from privyseal.model.authority import CaKind, CaRecord, CaState, CrlRules
+from privyseal.model.certificate import CertificateKind
+from privyseal.store.certificates import serial_blob
+from privyseal.store.committer import GroupCommitter
+from privyseal.store.engine import Database, Row
+from privyseal.store.moments import from_seconds, to_seconds
+from privyseal.store.unit import Transaction
+from privyseal.x509.certificate import read_certificate
+
+_COLUMNS: Final = (
+    "id, name, version, kind, state, parent_id, certificate, key_ref, hash_name, crl_validity, crl_interval, created_at"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecord:
+    """An RA or OCSP responder certificate of one CA version, with the name of its key."""
+
+    id: int
+    issuer_id: int
+    kind: CertificateKind
+    certificate: bytes
+    key_ref: str
+    not_before: datetime
+    not_after: datetime
+
+
+class AuthorityBook:
+    """Stored CAs and their services."""
+
+    def __init__(self, database: Database, committer: GroupCommitter) -> None:
+        self._database = database
+        self._committer = committer
+
+    def all(self) -> tuple[CaRecord, ...]:
+        """Every CA version, oldest first."""
+        return tuple(_record(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM authorities ORDER BY id"))
+
+    def get(self, name: str, version: int = 0) -> CaRecord:
+        """A CA version; 0 means the active one, or else the newest. Raises NotFound."""
+        found = [record for record in self.all() if record.name == name and version in (0, record.version)]
+        if not found:
+            shown = f"{name!r} version {version}" if version else repr(name)
+            raise NotFound(f"there is no CA {shown}", mend=("privyseal ca list",))
+        active = [record for record in found if record.state is CaState.ACTIVE]
+        return (active or found)[-1]
+
+    async def add(self, record: CaRecord, *, actor: str) -> CaRecord:
+        """Store a new CA version; its id is given here. Raises NameTaken."""
+
+        def work(transaction: Transaction) -> int:
+            if transaction.one(
+                "SELECT 1 FROM authorities WHERE name = ? AND version = ?", (record.name, record.version)
+            ):
+                raise NameTaken(f"CA {record.name!r} v{record.version} exists already")
+            ca_id = transaction.insert(
+                "INSERT INTO authorities (name, version, kind, state, parent_id, certificate, key_ref, hash_name, "
+                "crl_validity, crl_interval, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                (
+                    record.name, record.version, record.kind.value, record.state.value, record.parent_id,
+                    record.certificate, record.key_ref, record.hash_name,
+                    int(record.crl.validity.total_seconds()), int(record.crl.publish_every.total_seconds()),
+                    to_seconds(record.created_at),
+                ),
+            )  # fmt: skip
+            if record.kind is CaKind.ROOT:
+                # A root signs itself, so its certificate was reserved before the root had an id.
+                serial = serial_blob(read_certificate(record.certificate).serial)
+                transaction.execute(
+                    "UPDATE certificates SET issuer_id = ? WHERE issuer_id = 0 AND serial = ?", (ca_id, serial)
+                )
+            transaction.audit(
+                AuditEvent(
+                    event="ca.created",
+                    actor=actor,
+                    target=f"ca:{record.name}",
+                    detail={"version": record.version, "kind": record.kind.value, "state": record.state.value},
+                )
+            )
+            return ca_id
+
+        ca_id = await self._committer.run(work)
+        return next(found for found in self.all() if found.id == ca_id)
+
+    async def add_service(
+        self, issuer_id: int, kind: CertificateKind, *, certificate: bytes, key_ref: str, validity: tuple[datetime, datetime]
+    ) -> None:
+        """Store an RA or OCSP certificate; the newest is the one in use."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(
+                "INSERT INTO services (issuer_id, kind, certificate, key_ref, not_before, not_after) "
+                "VALUES (?,?,?,?,?,?)",
+                (issuer_id, kind.value, certificate, key_ref, to_seconds(validity[0]), to_seconds(validity[1])),
+            )
+            transaction.audit(
+                AuditEvent(event=f"{kind.value}.rolled", actor="service:rollover", target=f"issuer:{issuer_id}")
+            )
+
+        await self._committer.run(work)
+
+    def services(self, issuer_id: int, kind: CertificateKind, *, now: datetime) -> tuple[ServiceRecord, ...]:
+        """Unexpired services of one kind, newest first."""
+        rows = self._database.read(
+            "SELECT id, issuer_id, kind, certificate, key_ref, not_before, not_after FROM services "
+            "WHERE issuer_id = ? AND kind = ? AND not_after > ? ORDER BY id DESC",
+            (issuer_id, kind.value, to_seconds(now)),
+        )
+        return tuple(
+            ServiceRecord(
+                id=row[0],
+                issuer_id=row[1],
+                kind=CertificateKind(row[2]),
+                certificate=row[3],
+                key_ref=row[4],
+                not_before=from_seconds(row[5]),
+                not_after=from_seconds(row[6]),
+            )
+            for row in rows
+        )
+
+
+def _record(row: Row) -> CaRecord:
+    return CaRecord(
+        id=row[0],
+        name=row[1],
+        version=row[2],
+        kind=CaKind(row[3]),
+        state=CaState(row[4]),
+        parent_id=row[5],
+        certificate=row[6],
+        key_ref=row[7],
+        hash_name=row[8],
+        crl=CrlRules(validity=timedelta(seconds=row[9]), publish_every=timedelta(seconds=row[10])),
+        created_at=from_seconds(row[11]),
+    )

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Group commit: units of work run on the event loop, one COMMIT for all that queued up, awaited in a thread.
+
+Statements stay on the loop's thread because a second Python thread would wait for the interpreter lock
+at every one of them; only COMMIT, which waits for the disk, leaves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from privyseal.ca.ports import Clock
+from privyseal.errors import PrivysealError, StoreUnavailable
+from privyseal.store.engine import Database
+from privyseal.store.unit import Transaction
+
+_LINGER_SECONDS: Final = 0.005
+_LINGER_FROM: Final = 4
+_LARGEST_BATCH: Final = 256
+T = TypeVar("T")
+
+
+class _Unit(Generic[T]):
+    __slots__ = ("error", "future", "result", "settled", "work")
+
+    def __init__(self, work: Callable[[Transaction], T], future: asyncio.Future[T]) -> None:
+        self.work = work
+        self.future = future
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.settled = False
+
+
+class GroupCommitter:
+    """Runs units of work in order; ``run`` returns when the unit is on disk, or raises what it raised.
+
+    A unit that raises is rolled back alone (savepoint); its companions commit.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._queue: list[_Unit[object]] = []
+        self._running: asyncio.Task[None] | None = None
+        self.in_flight = 0
+        """Requests under way; above a few, waiting for company costs nobody anything."""
+
+    async def run(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` in a transaction. Raises what it raises, or StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        unit: _Unit[T] = _Unit(work, loop.create_future())
+        self._queue.append(unit)  # type: ignore[arg-type] # the queue does not care what units return
+        if self._running is None:
+            self._running = loop.create_task(self._drain())
+        return await unit.future
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                if self.in_flight >= _LINGER_FROM:
+                    await asyncio.sleep(_LINGER_SECONDS)
+                batch, self._queue = self._queue[:_LARGEST_BATCH], self._queue[_LARGEST_BATCH:]
+                try:
+                    await self._commit(batch)
+                except sqlite3.Error as error:
+                    _fail(batch, StoreUnavailable(f"the store did not commit: {error}"))
+                finally:
+                    _answer(batch)
+        finally:
+            # Only a fault in a unit's own code leaves units behind here; they must not wait for ever.
+            left, self._queue, self._running = self._queue, [], None
+            _answer(left)
+
+    async def _commit(self, batch: list[_Unit[object]]) -> None:
+        loop, connection = asyncio.get_running_loop(), self._database.writer
+        await self._begin(connection)
+        try:
+            transaction = Transaction(connection, self._clock.now())
+            for unit in batch:
+                _run_one(unit, transaction, connection)
+            transaction.seal()
+            await loop.run_in_executor(None, connection.execute, "COMMIT")
+            for unit in batch:
+                unit.settled = True
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    async def _begin(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA busy_timeout=0")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            # Another process writes: wait for it off the loop, bounded by the busy time-out.
+            connection.execute("PRAGMA busy_timeout=10000")
+            await asyncio.get_running_loop().run_in_executor(None, connection.execute, "BEGIN IMMEDIATE")
+
+
+def _run_one(unit: _Unit[object], transaction: Transaction, connection: sqlite3.Connection) -> None:
+    connection.execute("SAVEPOINT unit")
+    head = transaction.head
+    try:
+        unit.result = unit.work(transaction)
+    except (PrivysealError, sqlite3.IntegrityError) as error:
+        connection.execute("ROLLBACK TO unit")
+        transaction.rewind(head)
+        unit.error = error
+    connection.execute("RELEASE unit")
+
+
+def _fail(batch: list[_Unit[object]], error: PrivysealError) -> None:
+    for unit in batch:
+        unit.error = error
+
+
+def _answer(batch: list[_Unit[object]]) -> None:
+    for unit in batch:
+        if unit.future.done():
+            continue
+        if unit.error is not None:
+            unit.future.set_exception(unit.error)
+        elif unit.settled:
+            unit.future.set_result(unit.result)
+        else:
+            unit.future.set_exception(StoreUnavailable("the transaction was given up; nothing of it was stored"))

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""End entities and the challenges bound to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
+
+from privyseal.errors import NameTaken, NotFound
+from privyseal.model.audit import AuditEvent
+from privyseal.model.challenge import Challenge
+from privyseal.model.entity import EndEntity, EntityKind, check_attributes
+from privyseal.store.committer import GroupCommitter
+from privyseal.store.engine import Database, Row
+from privyseal.store.moments import from_seconds, to_seconds
+from privyseal.store.unit import Transaction
+
+_ENTITY = "SELECT id, kind, name, attributes, enabled FROM entities"
+_CHALLENGE = "SELECT id, profile, entity_id, created_at, expires_at, used_at FROM challenges"
+
+
+class EntityBook:
+    """Devices and users (``ra.ports.EntityBook``)."""
+
+    def __init__(self, database: Database, committer: GroupCommitter) -> None:
+        self._database = database
+        self._committer = committer
+
+    async def entity(self, entity_id: int) -> EndEntity:
+        """The entity with this id. Raises NotFound."""
+        row = self._database.read_one(f"{_ENTITY} WHERE id = ?", (entity_id,))
+        if row is None:
+            raise NotFound(f"there is no end entity {entity_id}")
+        return _entity(row)
+
+    async def challenge(self, digest: bytes) -> Challenge | None:
+        """The challenge whose secret has this hash, or None."""
+        row = self._database.read_one(f"{_CHALLENGE} WHERE hash = ?", (digest,))
+        if row is None:
+            return None
+        used = None if row[5] is None else from_seconds(row[5])
+        return Challenge(
+            id=row[0],
+            profile=row[1],
+            entity_id=row[2],
+            created_at=from_seconds(row[3]),
+            expires_at=from_seconds(row[4]),
+            used_at=used,
+        )
+
+    def named(self, kind: EntityKind, name: str) -> EndEntity:
+        """The device or user of this name. Raises NotFound."""
+        row = self._database.read_one(f"{_ENTITY} WHERE kind = ? AND name = ?", (kind.value, name))
+        if row is None:
+            raise NotFound(
+                f"there is no {kind.value} {name!r}", mend=(f"privyseal {kind.value} create {name}",)
+            )
+        return _entity(row)
+
+    def page(self, kind: EntityKind, *, after: str, limit: int) -> tuple[EndEntity, ...]:
+        """Entities of one kind in order of name, after ``after``."""
+        rows = self._database.read(
+            f"{_ENTITY} WHERE kind = ? AND name > ? ORDER BY name LIMIT ?", (kind.value, after, limit)
+        )
+        return tuple(_entity(row) for row in rows)
+
+    async def create(self, kind: EntityKind, attributes: Mapping[str, str], *, actor: str) -> EndEntity:
+        """Store a new device or user. Raises NameTaken, InvalidValue and their kin."""
+        kept = check_attributes(kind, attributes)
+        name = kept["name"]
+
+        def work(transaction: Transaction) -> int:
+            if transaction.one("SELECT 1 FROM entities WHERE kind = ? AND name = ?", (kind.value, name)):
+                raise NameTaken(f"a {kind.value} {name!r} exists already", mend=(f"privyseal {kind.value} get {name}",))
+            entity_id = transaction.insert(
+                "INSERT INTO entities (kind, name, attributes, enabled, created_at) VALUES (?,?,?,1,?)",
+                (kind.value, name, json.dumps(kept, sort_keys=True), to_seconds(transaction.now)),
+            )
+            transaction.audit(AuditEvent(event=f"{kind.value}.created", actor=actor, target=f"{kind.value}:{name}"))
+            return entity_id
+
+        return EndEntity(await self._committer.run(work), kind, name, MappingProxyType(kept))
+
+    async def change(
+        self, entity: EndEntity, attributes: Mapping[str, str], *, enabled: bool, actor: str
+    ) -> EndEntity:
+        """Set attributes (an empty value removes one) and whether it may have certificates."""
+        kept = check_attributes(entity.kind, {**entity.attributes, **attributes, "name": entity.name})
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(
+                "UPDATE entities SET attributes = ?, enabled = ? WHERE id = ?",
+                (json.dumps(kept, sort_keys=True), int(enabled), entity.id),
+            )
+            transaction.audit(
+                AuditEvent(
+                    event=f"{entity.kind.value}.changed",
+                    actor=actor,
+                    target=f"{entity.kind.value}:{entity.name}",
+                    detail={"attributes": sorted(attributes), "enabled": enabled},
+                )
+            )
+
+        await self._committer.run(work)
+        return EndEntity(entity.id, entity.kind, entity.name, MappingProxyType(kept), enabled)
+
+    async def create_challenge(
+        self, digest: bytes, *, profile: str, entity: EndEntity, expires_at: datetime, actor: str
+    ) -> None:
+        """Store the hash of a new challenge for one entity and profile."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(
+                "INSERT INTO challenges (hash, profile, entity_id, created_at, expires_at) VALUES (?,?,?,?,?)",
+                (digest, profile, entity.id, to_seconds(transaction.now), to_seconds(expires_at)),
+            )
+            transaction.audit(
+                AuditEvent(
+                    event="challenge.created",
+                    actor=actor,
+                    target=f"{entity.kind.value}:{entity.name}",
+                    detail={"profile": profile, "expires_at": expires_at.isoformat()},
+                )
+            )
+
+        await self._committer.run(work)
+
+
+def _entity(row: Row) -> EndEntity:
+    return EndEntity(row[0], EntityKind(row[1]), row[2], _attributes(row[3]), bool(row[4]))
+
+
+@lru_cache(maxsize=4096)
+def _attributes(text: str) -> Mapping[str, str]:
+    return MappingProxyType(json.loads(text))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every table, once. Moments are whole seconds since 1970 in UTC (audit: microseconds); DER is kept as bytes.
+
+Few indexes: each one on a random value costs a page of write-ahead log for every certificate.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint, text
+
+SCHEMA_VERSION: Final = 1
+metadata: Final = MetaData()
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True)
+
+
+def _int(name: str, *, null: bool = False) -> Column[int]:
+    return Column(name, Integer, nullable=null)
+
+
+def _text(name: str, *, null: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=null)
+
+
+def _blob(name: str, *, null: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=null)
+
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), _text("value"), sqlite_strict=True)
+
+entities = Table(
+    "entities", metadata,
+    _id(), _text("kind"), _text("name"), _text("attributes"), _int("enabled"), _int("created_at"),
+    UniqueConstraint("kind", "name"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+profiles = Table(
+    "profiles", metadata,
+    _id(), _text("name"), _int("revision"), _text("body"), _int("created_at"),
+    UniqueConstraint("name", "revision"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+authorities = Table(
+    "authorities", metadata,
+    _id(), _text("name"), _int("version"), _text("kind"), _text("state"), _int("parent_id", null=True),
+    _blob("certificate"), _text("key_ref"), _text("hash_name", null=True),
+    _int("crl_validity"), _int("crl_interval"), _int("created_at"),
+    UniqueConstraint("name", "version"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+services = Table(
+    "services", metadata,
+    _id(), _int("issuer_id"), _text("kind"), _blob("certificate"), _text("key_ref"),
+    _int("not_before"), _int("not_after"),
+    Index("services_issuer", "issuer_id", "kind"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+certificates = Table(
+    "certificates", metadata,
+    _id(), _int("issuer_id"), _blob("serial"), _text("kind"), _text("status"), _text("subject"), _text("san"),
+    _text("profile"), _int("profile_revision"), _int("entity_id", null=True), _int("not_before"),
+    _int("not_after"), _text("protocol"), _text("requester"), _int("reserved_at"), _text("reserved_by"),
+    UniqueConstraint("issuer_id", "serial"),
+    Index("certificates_reserved", "id", sqlite_where=text("status = 'reserved'"),
+          postgresql_where=text("status = 'reserved'")),
+    Index("certificates_entity", "entity_id"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+certificate_tbs = Table(
+    "certificate_tbs", metadata,
+    Column("certificate_id", Integer, primary_key=True), _blob("tbs"), _blob("algorithm"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+certificate_signatures = Table(
+    "certificate_signatures", metadata,
+    Column("certificate_id", Integer, primary_key=True), _blob("signature"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+revocations = Table(
+    "revocations", metadata,
+    Column("certificate_id", Integer, primary_key=True), _int("issuer_id"), _int("at"), _int("reason"),
+    _int("invalid_since", null=True), _blob("entry"),
+    Index("revocations_issuer", "issuer_id"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+crls = Table(
+    "crls", metadata,
+    Column("issuer_id", Integer, primary_key=True), Column("number", Integer, primary_key=True),
+    _int("this_update"), _int("next_update"), _text("state"), _blob("crl", null=True),
+    sqlite_strict=True,
+)  # fmt: skip
+
+challenges = Table(
+    "challenges", metadata,
+    _id(), _blob("hash"), _text("profile"), _int("entity_id"), _int("created_at"), _int("expires_at"),
+    _int("used_at", null=True),
+    UniqueConstraint("hash"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+enrollments = Table(
+    "enrollments", metadata,
+    _id(), _int("at"), _text("state"), _text("profile"), _text("protocol"), _text("transaction_id"),
+    _blob("key_hash"), _blob("evidence"), _int("entity_id", null=True), _int("certificate_id", null=True),
+    _int("code"), _text("what"), _blob("request"),
+    Index("enrollments_transaction", "transaction_id"),
+    Index("enrollments_running", "certificate_id", sqlite_where=text("state = 'running'"),
+          postgresql_where=text("state = 'running'")),
+    Index("enrollments_waiting", "id", sqlite_where=text("state = 'waiting'"),
+          postgresql_where=text("state = 'waiting'")),
+    sqlite_strict=True,
+)  # fmt: skip
+
+audit = Table(
+    "audit", metadata,
+    Column("seq", Integer, primary_key=True), _int("at"), _text("event"), _text("actor"), _text("target"),
+    _text("detail"), _blob("digest"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+audit_head = Table(
+    "audit_head", metadata,
+    Column("id", Integer, primary_key=True), _int("seq"), _blob("digest"),
+    sqlite_strict=True,
+)  # fmt: skip

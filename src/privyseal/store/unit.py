@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One transaction: plain SQL on the writer, and the audit rows that commit with it or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from privyseal.audit.chain import chain
+from privyseal.model.audit import AuditEvent, microseconds
+from privyseal.store.engine import Row
+
+
+class Transaction:
+    """What a unit of work sees of the store. Made and committed by ``GroupCommitter`` only."""
+
+    def __init__(self, connection: sqlite3.Connection, now: datetime) -> None:
+        self._connection = connection
+        self.now = now
+        seq, digest = connection.execute("SELECT seq, digest FROM audit_head WHERE id = 1").fetchone()
+        self._head: tuple[int, bytes] = (seq, digest)
+        self._written = seq
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """Number and digest of the last audit row, for a caller that may have to go back to it."""
+        return self._head
+
+    def rewind(self, head: tuple[int, bytes]) -> None:
+        """Forget audit rows after ``head``, because their savepoint was rolled back."""
+        self._head = head
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._connection.execute(sql, parameters)
+
+    def one(self, sql: str, parameters: tuple[Any, ...] = ()) -> Row | None:
+        """First row, or None."""
+        found: Row | None = self._connection.execute(sql, parameters).fetchone()
+        return found
+
+    def insert(self, sql: str, parameters: tuple[Any, ...]) -> int:
+        """Run an INSERT; the id of the new row."""
+        return int(self._connection.execute(sql, parameters).lastrowid or 0)
+
+    def audit(self, event: AuditEvent) -> None:
+        """Append an event to the chain, in this transaction."""
+        seq, digest = self._head
+        row = chain(event, seq=seq + 1, at=self.now, previous=digest)
+        self._connection.execute(
+            "INSERT INTO audit (seq, at, event, actor, target, detail, digest) VALUES (?,?,?,?,?,?,?)",
+            (row.seq, microseconds(self.now), row.event, row.actor, row.target, row.detail, row.digest),
+        )
+        self._head = (row.seq, row.digest)
+
+    def seal(self) -> None:
+        """Write the chain's head; the last statement before COMMIT."""
+        seq, digest = self._head
+        if seq != self._written:
+            self._connection.execute("UPDATE audit_head SET seq = ?, digest = ? WHERE id = 1", (seq, digest))

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificate extensions as DER, each a complete Extension (RFC 5280 section 4.2). Builders, no policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from hashlib import sha1
+from typing import Final
+
+from privyseal.errors import InvalidValue
+from privyseal.x509 import der, oids
+from privyseal.x509.general_names import GeneralName, encode_general_names
+from privyseal.x509.sid import Sid
+
+
+class KeyUsage(IntEnum):
+    """Bit numbers of KeyUsage (RFC 5280 section 4.2.1.3)."""
+
+    DIGITAL_SIGNATURE = 0
+    NON_REPUDIATION = 1
+    KEY_ENCIPHERMENT = 2
+    DATA_ENCIPHERMENT = 3
+    KEY_AGREEMENT = 4
+    KEY_CERT_SIGN = 5
+    CRL_SIGN = 6
+    ENCIPHER_ONLY = 7
+    DECIPHER_ONLY = 8
+
+    @property
+    def label(self) -> str:
+        """The name in profiles and on screens, for example ``digital-signature``."""
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def parse(cls, text: str) -> KeyUsage:
+        """From its label. Raises InvalidValue."""
+        for member in cls:
+            if member.label == text:
+                return member
+        raise InvalidValue(f"key usage {text!r} is not one of {', '.join(member.label for member in cls)}")
+
+
+EXT_KEY_USAGE_NAMES: Final = {
+    "client-auth": oids.EKU_CLIENT_AUTH,
+    "server-auth": oids.EKU_SERVER_AUTH,
+    "smartcard-logon": oids.EKU_SMARTCARD_LOGON,
+    "kdc": oids.EKU_KDC,
+    "ipsec-ike": oids.EKU_IPSEC_IKE,
+    "email-protection": oids.EKU_EMAIL_PROTECTION,
+    "ocsp-signing": oids.EKU_OCSP_SIGNING,
+    "certificate-request-agent": oids.EKU_CERTIFICATE_REQUEST_AGENT,
+    "any": oids.ANY_EXTENDED_KEY_USAGE,
+}
+_EKU_LABELS: Final = {dotted: name for name, dotted in EXT_KEY_USAGE_NAMES.items()}
+
+
+def parse_ext_key_usage(text: str) -> str:
+    """The dotted OID of an extended key usage given by name (``client-auth``) or dotted. Raises InvalidValue."""
+    if text in EXT_KEY_USAGE_NAMES:
+        return EXT_KEY_USAGE_NAMES[text]
+    arcs = text.split(".")
+    if len(arcs) < 3 or not all(arc.isdecimal() and len(arc) < 12 for arc in arcs) or arcs[0] not in "012":
+        raise InvalidValue(
+            f"extended key usage {text!r} is neither a dotted OID nor one of {', '.join(EXT_KEY_USAGE_NAMES)}"
+        )
+    return text
+
+
+def ext_key_usage_label(dotted: str) -> str:
+    """The short name of an extended key usage, or the dotted OID when it has none."""
+    return _EKU_LABELS.get(dotted, dotted)
+
+
+def extension(dotted: str, value: bytes, *, critical: bool = False) -> bytes:
+    """One Extension: SEQUENCE { extnID, critical (only when TRUE), extnValue }."""
+    flag = der.boolean(True) if critical else b""
+    return der.sequence(der.oid(dotted), flag, der.octet_string(value))
+
+
+def key_identifier(spki: bytes) -> bytes:
+    """Key identifier by method 1 of RFC 5280 section 4.2.1.2: SHA-1 of the subjectPublicKey bits.
+
+    SHA-1 names the key here, it protects nothing; every Windows tool expects these 20 octets.
+    """
+    fields = list(der.read_only(spki, der.SEQUENCE, "SubjectPublicKeyInfo").children())
+    return sha1(fields[1].contents[1:], usedforsecurity=False).digest()
+
+
+def basic_constraints(ca: bool, path_length: int | None = None) -> bytes:
+    """Critical, as RFC 5280 4.2.1.9 demands for CAs; an end entity's is the empty sequence."""
+    inner = b"" if not ca else der.boolean(True)
+    if path_length is not None:
+        inner += der.integer(path_length)
+    return extension(oids.BASIC_CONSTRAINTS, der.sequence(inner), critical=True)
+
+
+def key_usage(usages: Iterable[KeyUsage]) -> bytes:
+    """Critical KeyUsage as a DER named bit list: trailing zero bits removed (X.690 11.2.2)."""
+    bits = sorted(set(usages))
+    if not bits:
+        raise InvalidValue("a key usage extension needs at least one usage (RFC 5280 section 4.2.1.3)")
+    octets = bytearray(bits[-1] // 8 + 1)
+    for bit in bits:
+        octets[bit // 8] |= 0x80 >> bit % 8
+    return extension(oids.KEY_USAGE, der.bit_string(bytes(octets), 7 - bits[-1] % 8), critical=True)
+
+
+def ext_key_usage(dotted: Sequence[str]) -> bytes:
+    """Not critical: the relying parties we serve (KDC, NPS, VPN) look for their own purpose in it."""
+    return extension(oids.EXT_KEY_USAGE, der.sequence(*(der.oid(purpose) for purpose in dotted)))
+
+
+def subject_key_identifier(identifier: bytes) -> bytes:
+    """SubjectKeyIdentifier."""
+    return extension(oids.SUBJECT_KEY_IDENTIFIER, der.octet_string(identifier))
+
+
+def authority_key_identifier(identifier: bytes) -> bytes:
+    """AuthorityKeyIdentifier with keyIdentifier only: issuer+serial would tie leaves to one CA certificate."""
+    return extension(oids.AUTHORITY_KEY_IDENTIFIER, der.sequence(der.tlv(0x80, identifier)))
+
+
+def subject_alternative_name(names: Sequence[GeneralName], *, critical: bool = False) -> bytes:
+    """SubjectAltName; critical only when the subject is empty (RFC 5280 section 4.2.1.6)."""
+    return extension(oids.SUBJECT_ALT_NAME, encode_general_names(names), critical=critical)
+
+
+def crl_distribution_points(urls: Sequence[str]) -> bytes:
+    """One DistributionPoint that lists all URLs of the same CRL (RFC 5280 section 4.2.1.13)."""
+    names = b"".join(der.tlv(0x86, url.encode("ascii")) for url in urls)
+    point = der.sequence(der.tlv(0xA0, der.tlv(0xA0, names)))
+    return extension(oids.CRL_DISTRIBUTION_POINTS, der.sequence(point))
+
+
+def authority_information_access(*, ocsp: Sequence[str] = (), ca_issuers: Sequence[str] = ()) -> bytes:
+    """OCSP responder and issuer certificate locations (RFC 5280 section 4.2.2.1)."""
+    parts = [der.sequence(der.oid(oids.AIA_OCSP), der.tlv(0x86, url.encode("ascii"))) for url in ocsp]
+    parts += [der.sequence(der.oid(oids.AIA_CA_ISSUERS), der.tlv(0x86, url.encode("ascii"))) for url in ca_issuers]
+    return extension(oids.AUTHORITY_INFO_ACCESS, der.sequence(*parts))
+
+
+def sid_extension(sid: Sid) -> bytes:
+    """The SID extension (MS-WCCE 2.2.2.7.7.4), not critical, as AD CS writes it."""
+    return extension(oids.NTDS_CA_SECURITY_EXT, sid.extension_value())
+
+
+def ocsp_no_check() -> bytes:
+    """id-pkix-ocsp-nocheck: the responder's own certificate is not looked up (RFC 6960 section 4.2.2.2.1)."""
+    return extension(oids.OCSP_NO_CHECK, der.null())
+
+
+def crl_number(number: int) -> bytes:
+    """CRLNumber (RFC 5280 section 5.2.3)."""
+    return extension(oids.CRL_NUMBER, der.integer(number))
