@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.outside.signed import SignedObjects
+from tests.outside.signed import SIGNED
 from tests.outside.tools import NEEDS_PACKAGES, NEEDS_ROOT
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,22 +17,19 @@ settings.register_profile("ci", parent=settings.get_profile("default"), derandom
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def signed_objects() -> SignedObjects:
-    """Everything that the one road to a signature finished in this process."""
-    signed = SignedObjects()
-    signed.watch()
-    return signed
+def pytest_configure() -> None:
+    """Before any test module is imported."""
+    SIGNED.watch()
 
 
 @pytest.fixture(autouse=True)
-def everything_signed_is_looked_at(request: pytest.FixtureRequest, signed_objects: SignedObjects) -> Iterator[None]:
+def everything_signed_is_looked_at(request: pytest.FixtureRequest) -> Iterator[None]:
     """OpenSSL and pkilint see each object that the test signed; their complaint is the test's failure."""
     yield
     if request.node.get_closest_marker("broken_on_purpose"):
-        signed_objects.fresh.clear()
+        SIGNED.fresh.clear()
     else:
-        signed_objects.look()
+        SIGNED.look()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

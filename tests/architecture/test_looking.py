@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
+import re
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,7 +27,8 @@ from tests.outside.looking import (
     look_at_ocsp_response,
     look_at_structure,
 )
-from tests.outside.signed import SignedObjects
+from tests.outside.signed import ROADS, SIGNED, SignedObjects
+from tests.outside.tools import ROOT
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 CA_NAME = x509.Name.from_rfc4514_string("CN=Looking CA,O=Privyseal")
@@ -143,3 +148,21 @@ def test_an_object_of_a_kind_that_nobody_looks_at_is_refused() -> None:
     signed.fresh.append(("timestamp", b"\x30\x00"))
     with pytest.raises(AssertionError, match="nobody looks at"):
         signed.look()
+
+
+@pytest.mark.parametrize(("module_name", "function_name", "kind"), ROADS)
+def test_each_road_is_watched_wherever_it_is_imported(module_name: str, function_name: str, kind: str | None) -> None:
+    inner = inspect.unwrap(getattr(importlib.import_module(module_name), function_name))
+    for path in (ROOT / "src" / "privyseal").rglob("*.py"):
+        if re.search(rf"import\b.*\b{function_name}\b", path.read_text()):
+            importlib.import_module(".".join(path.relative_to(ROOT / "src").with_suffix("").parts))
+    unwatched = [name for name, module in sys.modules.items() if vars(module).get(function_name) is inner]
+    assert not unwatched, f"{kind}: signs unseen in {unwatched}"
+
+
+@pytest.mark.broken_on_purpose("the object is not one")
+def test_what_the_road_finishes_is_collected() -> None:
+    before = len(SIGNED.fresh)
+    finish = importlib.import_module("privyseal.ca.issuance").finish
+    der = finish("certificate", b"\x30\x00", b"\x30\x00", b"")
+    assert SIGNED.fresh[before:] == [("certificate", der)]

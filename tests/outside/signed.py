@@ -3,43 +3,54 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from types import ModuleType
+from typing import Any, Final
 
 import pytest
 
 from tests.outside.looking import CERTIFICATE, CRL, OCSP, lint, look_at_structure, verify_with_openssl
 
-ROAD: Final = "privyseal.ca.issuance"
+# Where an object becomes complete: module, function, and its kind (None: the function's first argument says it).
+ROADS: Final = (
+    ("privyseal.ca.issuance", "finish", None),
+    ("privyseal.protocols.ocsp", "build_response", OCSP),
+)
 LINTED_PER_TEST: Final = 200  # a test that signs more has the rest read by OpenSSL, and every n-th linted
-Finish = Callable[[str, bytes, bytes, bytes], bytes]
 
 
 @dataclass(slots=True)
 class SignedObjects:
-    """What one process signed; ``road_is_watched`` says whether the one road to a signature exists yet."""
+    """What this process signed and nobody has looked at yet."""
 
-    road_is_watched: bool = False
     fresh: list[tuple[str, bytes]] = field(default_factory=list)
     _certificates: dict[bytes, bytes] = field(default_factory=dict)  # subject Name DER -> certificate
 
     def watch(self) -> None:
-        """Puts itself behind ``finish`` of the one road. A road without ``finish`` is an error, not a quiet nothing."""
-        try:
-            road = importlib.import_module(ROAD)
-        except (ImportError, SyntaxError):
-            return  # a road that cannot be imported signs nothing; the tests that import it say why
-        inner: Finish = road.finish
+        """Puts itself behind each of ROADS, before any test imports them. One without its function is an error."""
+        for module_name, function_name, kind in ROADS:
+            try:
+                module = importlib.import_module(module_name)
+            except (ImportError, SyntaxError):
+                continue  # what cannot be imported signs nothing; the tests that import it say why
+            self._stand_behind(module, function_name, kind)
 
-        def finish(kind: str, tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
-            der = inner(kind, tbs, algorithm, signature)
-            self.fresh.append((kind, der))
+    def _stand_behind(self, module: ModuleType, function_name: str, kind: str | None) -> None:
+        inner: Callable[..., bytes] = getattr(module, function_name)
+
+        @functools.wraps(inner)
+        def watched(*arguments: Any, **named: Any) -> bytes:
+            der = inner(*arguments, **named)
+            self.fresh.append((kind or arguments[0], der))
             return der
 
-        vars(road)["finish"] = finish
-        self.road_is_watched = True
+        for other in list(sys.modules.values()):  # also where it was already imported by name
+            if getattr(other, "__name__", "").startswith("privyseal") and vars(other).get(function_name) is inner:
+                vars(other)[function_name] = watched
 
     def look(self) -> None:
         """Looks at what was signed since the last look; fails the test that signed it if something is wrong."""
@@ -85,6 +96,9 @@ class SignedObjects:
                 break
             name = issuer
         return []
+
+
+SIGNED: Final = SignedObjects()
 
 
 def _another_key(text: str) -> bool:
