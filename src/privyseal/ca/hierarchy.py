@@ -165,7 +165,9 @@ def _prepare_service(
 ) -> LintedTbs:
     start = now.replace(microsecond=0)
     own = DistinguishedName.from_der(issuer.view.subject)
-    subject = own.with_common_name(f"{(own.common_name or issuer.record.name)[:58]} {suffix}").to_der()
+    rest = tuple(rdn for rdn in own.rdns if all(kind != oids.COMMON_NAME for kind, _ in rdn))
+    common_name = f"{(own.common_name or issuer.record.name)[:58]} {suffix}"
+    subject = DistinguishedName((*rest, ((oids.COMMON_NAME, common_name),))).to_der()
     content = CertificateContent(
         serial=new_serial(now, rng),
         algorithm=issuer.algorithm.identifier,

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
 from privyseal.errors import IssuerNotActive
 from privyseal.model.authority import CaKind, CaRecord, CaState
 from privyseal.x509 import extensions
 from privyseal.x509.algorithms import PublicKey, SignatureAlgorithm, signature_algorithm
 from privyseal.x509.certificate import CertificateView, read_certificate
+from privyseal.x509.keys import load_public_key
 from privyseal.x509.lint import CertificateRules
 
 
@@ -41,8 +40,7 @@ class Issuer:
     def __init__(self, record: CaRecord, base_url: str) -> None:
         self.record = record
         self.view: CertificateView = read_certificate(record.certificate)
-        key = load_der_public_key(self.view.spki)
-        self.public_key: PublicKey = key  # type: ignore[assignment] # our own CAs hold no other kinds
+        self.public_key: PublicKey = load_public_key(self.view.spki)
         self.algorithm: SignatureAlgorithm = signature_algorithm(self.public_key, record.hash_name)
         self.urls = publication_urls(base_url, record.name, record.version)
 

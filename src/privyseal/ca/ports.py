@@ -6,8 +6,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from privyseal.model.authority import CaRecord, ServiceRecord
+from privyseal.model.certificate import CertificateKind
 from privyseal.model.enrollment import Claim
-from privyseal.x509.algorithms import PublicKey
+from privyseal.x509.algorithms import KeyType, PublicKey
 
 if TYPE_CHECKING:
     from privyseal.ca.issuance import LintedTbs
@@ -66,3 +68,40 @@ class CrlLedger(Protocol):
 
     async def record_crl(self, issuer_id: int, number: int, crl: bytes) -> None:
         """Store the signed CRL: from here on it is the published one."""
+
+
+class KeyStore(Protocol):
+    """Private keys by reference. They never leave it; what is made is on disk when the method returns."""
+
+    async def create(self, key_type: KeyType) -> tuple[str, PublicKey]:
+        """Make a key; its reference and public half."""
+
+    def signer(self, key_ref: str, hash_name: str | None) -> Signer:
+        """The signer of a key. Raises PassphraseMissing, PassphraseWrong, NotFound."""
+
+
+class AuthorityRegister(Protocol):
+    """CA versions and their services, as stored."""
+
+    def all(self) -> tuple[CaRecord, ...]:
+        """Every CA version, oldest first."""
+
+    def get(self, name: str, version: int = 0) -> CaRecord:
+        """One CA version; 0 is the one in force. Raises NotFound."""
+
+    async def add(self, record: CaRecord, *, actor: str) -> CaRecord:
+        """Store a new version; its id is given here. Raises NameTaken."""
+
+    def services(self, issuer_id: int, kind: CertificateKind, *, now: datetime) -> tuple[ServiceRecord, ...]:
+        """Unexpired services of one kind, newest first."""
+
+    async def add_service(
+        self,
+        issuer_id: int,
+        kind: CertificateKind,
+        *,
+        certificate: bytes,
+        key_ref: str,
+        validity: tuple[datetime, datetime],
+    ) -> None:
+        """Store a new RA or OCSP certificate."""

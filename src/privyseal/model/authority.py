@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from privyseal.errors import ParameterNotFitting
+from privyseal.model.certificate import CertificateKind
 from privyseal.x509.algorithms import KeyType
 from privyseal.x509.names import DistinguishedName
 
@@ -88,3 +89,16 @@ class CaRecord:
     hash_name: str | None
     crl: CrlRules
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecord:
+    """An RA or OCSP responder certificate of one CA version, with the name of its key."""
+
+    id: int
+    issuer_id: int
+    kind: CertificateKind
+    certificate: bytes
+    key_ref: str
+    not_before: datetime
+    not_after: datetime

@@ -3,37 +3,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from privyseal.errors import NameTaken, NotFound
 from privyseal.model.audit import AuditEvent
-from privyseal.model.authority import CaKind, CaRecord, CaState, CrlRules
+from privyseal.model.authority import CaKind, CaRecord, CaState, CrlRules, ServiceRecord
 from privyseal.model.certificate import CertificateKind
 from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
-from privyseal.store.unit import Transaction
+from privyseal.store.unit import Transaction, bump_catalog
 from privyseal.x509.certificate import read_certificate
 
 _COLUMNS: Final = (
     "id, name, version, kind, state, parent_id, certificate, key_ref, hash_name, crl_validity, crl_interval, created_at"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceRecord:
-    """An RA or OCSP responder certificate of one CA version, with the name of its key."""
-
-    id: int
-    issuer_id: int
-    kind: CertificateKind
-    certificate: bytes
-    key_ref: str
-    not_before: datetime
-    not_after: datetime
 
 
 class AuthorityBook:
@@ -80,6 +66,7 @@ class AuthorityBook:
                 transaction.execute(
                     "UPDATE certificates SET issuer_id = ? WHERE issuer_id = 0 AND serial = ?", (ca_id, serial)
                 )
+            bump_catalog(transaction)
             transaction.audit(
                 AuditEvent(
                     event="ca.created",
@@ -104,6 +91,7 @@ class AuthorityBook:
                 "VALUES (?,?,?,?,?,?)",
                 (issuer_id, kind.value, certificate, key_ref, to_seconds(validity[0]), to_seconds(validity[1])),
             )
+            bump_catalog(transaction)
             transaction.audit(
                 AuditEvent(event=f"{kind.value}.rolled", actor="service:rollover", target=f"issuer:{issuer_id}")
             )

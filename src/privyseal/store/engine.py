@@ -65,6 +65,11 @@ class Database:
             raise StoreUnavailable(f"the store cannot be read: {error}") from error
         return found
 
+    def catalog_version(self) -> int:
+        """A number that changes whenever profiles or CAs change."""
+        row = self.read_one("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'catalog'")
+        return 0 if row is None else int(row[0])
+
     def version(self) -> int:
         """A number that changes whenever anybody, in any process, commits to the store."""
         return int(self.reader.execute("PRAGMA data_version").fetchone()[0])
@@ -93,6 +98,7 @@ def _create(connection: sqlite3.Connection) -> None:
         for index in table.indexes:
             connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
     connection.execute("INSERT INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
+    connection.execute("INSERT INTO meta VALUES ('catalog', '1')")
     connection.execute("INSERT INTO audit_head VALUES (1, 0, ?)", (GENESIS,))
     connection.execute("COMMIT")
 

@@ -14,7 +14,7 @@ from privyseal.model.profile_text import profile_from_data, profile_to_data
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database
 from privyseal.store.moments import to_seconds
-from privyseal.store.unit import Transaction
+from privyseal.store.unit import Transaction, bump_catalog
 
 _NEWEST = "SELECT body, max(revision) FROM profiles"
 
@@ -59,6 +59,7 @@ class ProfileBook:
                     to_seconds(transaction.now),
                 ),
             )
+            bump_catalog(transaction)
             transaction.audit(
                 AuditEvent(
                     event="profile.saved",

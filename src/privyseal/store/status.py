@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from privyseal.errors import AlreadyRevoked, NotIssued
 from privyseal.model.audit import AuditEvent
@@ -105,7 +106,7 @@ class StatusBook:
         )
         orphans = [row for row in open_rows if instance_gone(row[3])]
         for row in orphans:
-            await self._committer.run(lambda transaction, row=row: _settle(transaction, row, actor))
+            await self._committer.run(partial(_settle, row=row, actor=actor))
         return len(orphans)
 
     def status(self, issuer_id: int, serial: int) -> tuple[str, Revocation | None] | None:
@@ -123,7 +124,7 @@ class StatusBook:
         return row[0], Revocation(from_seconds(row[1]), CrlReason(row[2]), since)
 
 
-def _settle(transaction: Transaction, row: Row, actor: str) -> None:
+def _settle(transaction: Transaction, *, row: Row, actor: str) -> None:
     certificate_id, issuer_id, serial = row[0], row[1], int.from_bytes(row[2], "big")
     still = transaction.one("SELECT 1 FROM certificates WHERE id = ? AND status = 'reserved'", (certificate_id,))
     if still is None:

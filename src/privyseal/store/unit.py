@@ -59,3 +59,8 @@ class Transaction:
         seq, digest = self._head
         if seq != self._written:
             self._connection.execute("UPDATE audit_head SET seq = ?, digest = ? WHERE id = 1", (seq, digest))
+
+
+def bump_catalog(transaction: Transaction) -> None:
+    """Tell every process that profiles or CAs changed, so that they read them afresh."""
+    transaction.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'catalog'")
