@@ -80,6 +80,8 @@ def load_public_key(spki: bytes) -> PublicKey:
                 f"at most {_RSA_READABLE_BITS} and {_RSA_READABLE_EXPONENT_BITS} are read"
             )
     elif isinstance(key, ec.EllipticCurvePublicKey):
+        if key.curve.name not in _CURVE_NAMES:
+            raise KeyNotAcceptable(f"the key is {key.curve.name}; allowed curves are P-256, P-384 and P-521")
         _check_named_curve(spki)
     elif not isinstance(key, ed25519.Ed25519PublicKey):
         raise KeyNotAcceptable(f"the key is {describe_key(key)}; allowed are RSA, ECDSA and Ed25519")
