@@ -25,7 +25,15 @@ _MAX_ATTRIBUTES = 64
 _MAX_EXTENSIONS = 64
 _PEM_LABELS = (b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST")
 _KEY_CERT_SIGN_OR_CRL_SIGN = 0x06  # bits 5 and 6 of KeyUsage, in its first octet
-_DAYS_IN = {"days": 1.0, "weeks": 7.0, "months": 30.0, "years": 365.0, "hours": 1 / 24, "minutes": 1 / 1440}
+# Words of ValidityPeriod; a wish needs no calendar, so months and years have a fixed length.
+_UNITS = {
+    "minutes": timedelta(minutes=1),
+    "hours": timedelta(hours=1),
+    "days": timedelta(days=1),
+    "weeks": timedelta(weeks=1),
+    "months": timedelta(days=30),
+    "years": timedelta(days=365),
+}
 _MAX_VALIDITY = timedelta(days=36525)
 
 
@@ -246,7 +254,7 @@ def _requested_validity(pairs: dict[str, str]) -> timedelta | None:
     unit, count = pairs.get("validityperiod", "").lower(), pairs.get("validityperiodunits", "")
     if unit.isdecimal():  # Android clients swap the two
         unit, count = count.lower(), unit
-    if unit not in _DAYS_IN or not (count.isascii() and count.isdecimal() and len(count) <= 6):
+    if unit not in _UNITS or not (count.isascii() and count.isdecimal() and len(count) <= 6):
         return None
-    validity = timedelta(days=_DAYS_IN[unit] * int(count))
+    validity = _UNITS[unit] * int(count)
     return validity if timedelta(0) < validity <= _MAX_VALIDITY else None

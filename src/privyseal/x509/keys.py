@@ -53,7 +53,7 @@ _SQUARES_45045 = frozenset(n * n % 45045 for n in range(45045))
 
 @dataclass(frozen=True, slots=True)
 class KeyRules:
-    """The key types and sizes that a profile accepts; RSA sizes in bits."""
+    """The key types and sizes that a profile accepts; RSA sizes in bits, a maximum of 0 accepts no RSA."""
 
     rsa_minimum: int = 2048
     rsa_maximum: int = 4096

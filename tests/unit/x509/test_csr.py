@@ -28,6 +28,7 @@ from privyseal.x509.csr import parse_request, refuse_authority_claims
 from privyseal.x509.general_names import GeneralName, NameKind, encode_general_names
 from privyseal.x509.names import DistinguishedName
 from privyseal.x509.sid import Sid
+from tests.outside.tools import openssl
 
 RSA = rsa.generate_private_key(65537, 2048)
 P256 = ec.generate_private_key(ec.SECP256R1())
@@ -101,6 +102,42 @@ def test_a_request_that_cryptography_made_is_read() -> None:
         refuse_authority_claims(request)
 
 
+def test_a_request_that_openssl_made_is_read() -> None:
+    config = """
+        [req]
+        prompt = no
+        string_mask = default
+        distinguished_name = name
+        attributes = attributes
+        req_extensions = extensions
+        [name]
+        C = DE
+        0.OU = One
+        1.OU = Two, Ünited
+        CN = device-1
+        unstructuredName = router.example
+        [attributes]
+        challengePassword = secret word
+        unstructuredName = another
+        [extensions]
+        subjectAltName = DNS:a.example, IP:10.0.0.1, otherName:1.3.6.1.4.1.311.20.2.3;UTF8:u@a.example
+        basicConstraints = critical, CA:FALSE
+    """
+    made = openssl(
+        *"req -new -utf8 -newkey rsa:2048 -nodes -keyout /dev/null -config /dev/stdin -outform DER".split(),
+        given=config.encode(),
+    ).must_work()
+    request = parse_request(made.out)
+    assert request.subject.to_text().endswith(r"CN=device-1,OU=Two\, Ünited,OU=One,C=DE")
+    assert request.challenge_password == "secret word"
+    assert [(name.kind.value, name.value) for name in request.san] == [
+        ("dns", "a.example"),
+        ("ip", "10.0.0.1"),
+        ("upn", "u@a.example"),
+    ]
+    refuse_authority_claims(request)
+
+
 def test_pem_with_another_label_text_around_and_windows_line_ends_is_read() -> None:
     body = base64.encodebytes(_request()).replace(b"\n", b"\r\n")
     for label in (b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST"):
@@ -129,6 +166,11 @@ def test_trap_7_ndes_sends_ca_false_with_a_path_length() -> None:
 def test_trap_17_the_validity_asked_for_is_read_even_when_swapped(pairs: tuple[str, str]) -> None:
     request = parse_request(_request(_pair("ValidityPeriod", pairs[0]), _pair("ValidityPeriodUnits", pairs[1])))
     assert request.requested_validity == timedelta(days=730)
+
+
+def test_a_validity_in_hours_is_exact() -> None:
+    request = parse_request(_request(_pair("validityperiod", "HOURS"), _pair("ValidityPeriodUnits", "7")))
+    assert request.requested_validity == timedelta(hours=7)
 
 
 @pytest.mark.parametrize(
