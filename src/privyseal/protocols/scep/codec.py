@@ -129,7 +129,7 @@ def _key_transport(envelope: EnvelopedData) -> KeyTransport:
     raise AlgorithmNotAllowed("no recipient's content key is wrapped by RSA PKCS#1 v1.5 or OAEP")
 
 
-def failure_address(body: bytes) -> ReplyAddress | None:
+def failure_address(body: bytes, *, legacy: bool) -> ReplyAddress | None:
     """Whom to send a failure to when ``parse_request`` refused ``body``; None when it does not say.
 
     Nothing of this is verified: good for an answer (RFC 8894 3.2.1.4: badAlg, badMessageCheck), for
@@ -137,16 +137,16 @@ def failure_address(body: bytes) -> ReplyAddress | None:
     """
     try:
         signed_data = read_signed_data(body)
-        return _address(signed_data)
+        return _address(signed_data, legacy=legacy)
     except InputError:
         return None
 
 
-def _address(signed_data: SignedData) -> ReplyAddress:
+def _address(signed_data: SignedData, *, legacy: bool) -> ReplyAddress:
     if signed_data.signer is None:
         raise MalformedMessage("the message has no signer")
     try:
-        digest = cms.digest_of(signed_data.signer.digest_algorithm, legacy=False)
+        digest = cms.digest_of(signed_data.signer.digest_algorithm, legacy=legacy)
     except AlgorithmNotAllowed:
         digest = Digest.SHA256
     signed_attributes = signed_data.signer.attributes

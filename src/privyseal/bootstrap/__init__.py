@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only place that builds objects: from settings to a whole application, plain arguments all the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from privyseal.adapters.clock import SystemClock, SystemRng
+from privyseal.adapters.instance import Instance
+from privyseal.adapters.keys import FileKeyStore
+from privyseal.bootstrap.catalog import LiveCatalog
+from privyseal.ca.founding import Workshop
+from privyseal.config import Settings
+from privyseal.ra.service import RegistrationAuthority
+from privyseal.status.service import StatusService
+from privyseal.store.audit import AuditTrail
+from privyseal.store.authorities import AuthorityBook
+from privyseal.store.certificates import CertificateLedger
+from privyseal.store.committer import GroupCommitter
+from privyseal.store.engine import Database
+from privyseal.store.enrollments import EnrollmentLog
+from privyseal.store.entities import EntityBook
+from privyseal.store.profiles import ProfileBook
+from privyseal.store.status import StatusBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """Everything that runs, built once. ``keys`` is None when no passphrase was given."""
+
+    settings: Settings
+    clock: SystemClock
+    rng: SystemRng
+    instance: Instance
+    database: Database
+    committer: GroupCommitter
+    keys: FileKeyStore | None
+    authorities: AuthorityBook
+    profiles: ProfileBook
+    entities: EntityBook
+    certificates: CertificateLedger
+    enrollments: EnrollmentLog
+    status_book: StatusBook
+    audit: AuditTrail
+    catalog: LiveCatalog
+    registration: RegistrationAuthority
+    status: StatusService
+
+    def workshop(self) -> Workshop:
+        """What founding a CA needs. Raises PassphraseMissing."""
+        return Workshop(
+            keys=self.catalog.unlocked(),
+            register=self.authorities,
+            ledger=self.certificates,
+            crls=self.status_book,
+            clock=self.clock,
+            rng=self.rng,
+            base_url=self.settings.public_url,
+        )
+
+    def close(self) -> None:
+        """Close the store and give up this process's identity."""
+        self.database.close()
+        self.instance.close()
+
+
+def build(settings: Settings, *, passphrase: str | None, create: bool = False) -> Application:
+    """Build the application. Raises StoreUnavailable, StoreTooNew, PassphraseWrong."""
+    clock, rng = SystemClock(), SystemRng()
+    database = Database(settings.database, create=create)
+    instance = Instance(settings.instances)
+    committer = GroupCommitter(database, clock)
+    keys = None if passphrase is None else FileKeyStore(settings.keys, passphrase)
+    authorities = AuthorityBook(database, committer)
+    profiles = ProfileBook(database, committer)
+    entities = EntityBook(database, committer)
+    certificates = CertificateLedger(database, committer, instance.name)
+    enrollments = EnrollmentLog(database, committer)
+    status_book = StatusBook(database, committer)
+    catalog = LiveCatalog(
+        database=database,
+        profiles=profiles,
+        authorities=authorities,
+        keys=keys,
+        clock=clock,
+        base_url=settings.public_url,
+    )
+    registration = RegistrationAuthority(
+        catalog=catalog,
+        inventory=certificates,
+        entities=entities,
+        log=enrollments,
+        ledger=certificates,
+        clock=clock,
+        rng=rng,
+    )
+    return Application(
+        settings=settings,
+        clock=clock,
+        rng=rng,
+        instance=instance,
+        database=database,
+        committer=committer,
+        keys=keys,
+        authorities=authorities,
+        profiles=profiles,
+        entities=entities,
+        certificates=certificates,
+        enrollments=enrollments,
+        status_book=status_book,
+        audit=AuditTrail(database),
+        catalog=catalog,
+        registration=registration,
+        status=StatusService(status_book, clock),
+    )

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Profiles, CAs and their keys as they are in force, kept in memory until the store says they changed."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from privyseal.adapters.keys import FileKeyStore
+from privyseal.ca.form import CertificateForm
+from privyseal.ca.issuer import Issuer
+from privyseal.ca.ports import Clock, Signer
+from privyseal.errors import IssuerNotActive, NotFound, PassphraseMissing
+from privyseal.model.authority import CaRecord, CaState, ServiceRecord
+from privyseal.model.certificate import CertificateKind
+from privyseal.store.authorities import AuthorityBook
+from privyseal.store.engine import Database
+from privyseal.store.profiles import ProfileBook
+
+
+class LiveCatalog:
+    """Implements ``ra.ports.Catalog`` and what the endpoints ask of CAs."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        profiles: ProfileBook,
+        authorities: AuthorityBook,
+        keys: FileKeyStore | None,
+        clock: Clock,
+        base_url: str,
+    ) -> None:
+        self._database = database
+        self._profiles = profiles
+        self._authorities = authorities
+        self._keys = keys
+        self._clock = clock
+        self._base_url = base_url
+        self._seen = (-1, -1)
+        self._issuers: dict[int, Issuer] = {}
+        self._forms: dict[str, CertificateForm] = {}
+        self._signers: dict[int, Signer] = {}
+        self._services: dict[tuple[int, CertificateKind], tuple[ServiceRecord, ...]] = {}
+
+    def refresh(self) -> int:
+        """Drop what is stale; returns the catalog's version. Costs one PRAGMA when nobody wrote anything."""
+        version = self._database.version()
+        if version != self._seen[0]:
+            catalog = self._database.catalog_version()
+            if catalog != self._seen[1]:
+                self._issuers = {record.id: Issuer(record, self._base_url) for record in self._authorities.all()}
+                self._forms.clear()
+                self._services.clear()
+            self._seen = (version, catalog)
+        return self._seen[1]
+
+    def issuers(self) -> tuple[Issuer, ...]:
+        """Every CA version."""
+        self.refresh()
+        return tuple(self._issuers.values())
+
+    def issuer(self, name: str, version: int = 0) -> Issuer:
+        """A CA version; 0 is the active one. Raises NotFound."""
+        found = [issuer for issuer in self.issuers() if issuer.record.name == name]
+        chosen = [
+            issuer
+            for issuer in found
+            if (issuer.record.state is CaState.ACTIVE if version == 0 else issuer.record.version == version)
+        ]
+        if not chosen:
+            raise NotFound(f"there is no CA {name!r} v{version}" if version else f"there is no active CA {name!r}")
+        return chosen[-1]
+
+    def issuer_of(self, name: bytes) -> tuple[Issuer, ...]:
+        """See ``Catalog.issuer_of``."""
+        return tuple(issuer for issuer in self.issuers() if issuer.view.subject == name)
+
+    def form(self, profile: str) -> CertificateForm:
+        """See ``Catalog.form``."""
+        self.refresh()
+        if profile not in self._forms:
+            found = self._profiles.get(profile)
+            try:
+                issuer = self.issuer(found.issuer)
+            except NotFound as error:
+                raise IssuerNotActive(f"profile {profile}: CA {found.issuer} is not there or not active") from error
+            self._forms[profile] = CertificateForm(found, issuer)
+        return self._forms[profile]
+
+    def signer(self, issuer_id: int) -> Signer:
+        """See ``Catalog.signer``."""
+        if issuer_id not in self._signers:
+            record: CaRecord = self._issuers[issuer_id].record
+            self._signers[issuer_id] = self.unlocked().signer(record.key_ref, record.hash_name)
+        return self._signers[issuer_id]
+
+    def service_signer(self, service: ServiceRecord) -> Signer:
+        """The key of an OCSP responder."""
+        return self.unlocked().signer(service.key_ref, None)
+
+    def transport_key(self, service: ServiceRecord) -> rsa.RSAPrivateKey:
+        """The key of an RA."""
+        return self.unlocked().transport_key(service.key_ref)
+
+    def services(self, issuer_id: int, kind: CertificateKind) -> tuple[ServiceRecord, ...]:
+        """Unexpired services of one kind, newest first."""
+        self.refresh()
+        now = self._clock.now()
+        key = (issuer_id, kind)
+        if key not in self._services:
+            self._services[key] = self._authorities.services(issuer_id, kind, now=now)
+        return tuple(service for service in self._services[key] if service.not_after > now)
+
+    def chain(self, issuer: Issuer) -> tuple[Issuer, ...]:
+        """The CA and those above it, the root last."""
+        found = [issuer]
+        while (parent := found[-1].record.parent_id) is not None and len(found) < 10:
+            found.append(self._issuers[parent])
+        return tuple(found)
+
+    def successor(self, issuer: Issuer) -> Issuer | None:
+        """The staged next version of a CA, or None."""
+        for other in self.issuers():
+            if (other.record.name, other.record.state) == (issuer.record.name, CaState.STAGED):
+                return other
+        return None
+
+    def unlocked(self) -> FileKeyStore:
+        """The key store. Raises PassphraseMissing when no passphrase was given."""
+        if self._keys is None:
+            raise PassphraseMissing("this needs a private key, and the keys are not unlocked")
+        return self._keys

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings: read once from file and environment, checked, frozen. The only reader of the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from privyseal.errors import (
+    ConfigurationInvalid,
+    NotInitialized,
+    PassphraseMissing,
+    UnsafePermissions,
+)
+
+CONFIG_NAME: Final = "privyseal.toml"
+DEFAULT_LISTEN: Final = "127.0.0.1:8080"
+_KEYS: Final = frozenset({"organization", "public_url", "listen"})
+_CREDENTIAL: Final = "privyseal-passphrase"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One installation. ``public_url`` is in every certificate and has no trailing slash."""
+
+    home: Path
+    organization: str
+    public_url: str
+    listen: str = DEFAULT_LISTEN
+
+    @property
+    def database(self) -> Path:
+        """The store."""
+        return self.home / "privyseal.db"
+
+    @property
+    def keys(self) -> Path:
+        """Encrypted private keys."""
+        return self.home / "keys"
+
+    @property
+    def instances(self) -> Path:
+        """Locks of running processes."""
+        return self.home / "run"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        return parse_listen(self.listen)
+
+
+def default_home(environment: Mapping[str, str] | None = None) -> Path:
+    """PRIVYSEAL_HOME, or the user's data directory (XDG base directories)."""
+    found = os.environ if environment is None else environment
+    if found.get("PRIVYSEAL_HOME"):
+        return Path(found["PRIVYSEAL_HOME"]).expanduser()
+    data = found.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "privyseal"
+
+
+def load_settings(home: Path) -> Settings:
+    """The settings of the installation in ``home``. Raises NotInitialized, ConfigurationInvalid."""
+    path = home / CONFIG_NAME
+    if not path.exists():
+        raise NotInitialized(f"there is no {CONFIG_NAME} in {home}")
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid(f"{path} is not TOML: {error}") from error
+    return check_settings(home, data)
+
+
+def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
+    """Settings from data. Raises ConfigurationInvalid with every fault at once."""
+    faults = [f"unknown key {name!r}" for name in sorted(set(data) - _KEYS)]
+    organization, public_url = data.get("organization"), data.get("public_url")
+    listen = data.get("listen", DEFAULT_LISTEN)
+    if not isinstance(organization, str) or not 1 <= len(organization) <= 64:
+        faults.append("organization is not a text of 1 to 64 characters")
+    if not isinstance(public_url, str) or _url_fault(public_url):
+        faults.append(f"public_url {public_url!r} {_url_fault(str(public_url)) or 'is not a text'}")
+    try:
+        parse_listen(str(listen))
+    except ConfigurationInvalid as error:
+        faults.append(error.what)
+    if faults:
+        raise ConfigurationInvalid(f"{CONFIG_NAME}: {'; '.join(faults)}")
+    return Settings(
+        home=home, organization=str(organization), public_url=str(public_url).rstrip("/"), listen=str(listen)
+    )
+
+
+def _url_fault(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        # RFC 5280 4.2.1.13: a CRL over HTTPS would need a certificate check to do a certificate check.
+        return "is not a plain http:// URL; CRL, AIA and OCSP are fetched before there is any trust"
+    if not parts.hostname or parts.query or parts.fragment or parts.username or not url.isascii() or " " in url:
+        return "is not an ASCII URL with just host, port and path"
+    return ""
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """``127.0.0.1:8080``, ``[::1]:8080``, ``:8080`` (all addresses). Raises ConfigurationInvalid."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):(\d{1,5})", text.strip())
+    if match is None or int(match[2]) > 65535:
+        raise ConfigurationInvalid(f"listen {text!r} is not HOST:PORT")
+    return match[1].strip("[]") or "0.0.0.0", int(match[2])  # noqa: S104 - `:8080` asks for all addresses
+
+
+def render_settings(settings: Settings) -> str:
+    """The text of privyseal.toml."""
+    return (
+        "# Privyseal. Certificates carry public_url for ever: choose a name that will last.\n"
+        f"organization = {json.dumps(settings.organization, ensure_ascii=False)}\n"
+        f"public_url = {json.dumps(settings.public_url)}\n"
+        f"listen = {json.dumps(settings.listen)}\n"
+    )
+
+
+def passphrase_file(given: Path | None, environment: Mapping[str, str] | None = None) -> Path | None:
+    """Where the passphrase is: the flag, then PRIVYSEAL_PASSPHRASE_FILE, then a systemd credential."""
+    found = os.environ if environment is None else environment
+    if given is not None:
+        return given
+    if found.get("PRIVYSEAL_PASSPHRASE_FILE"):
+        return Path(found["PRIVYSEAL_PASSPHRASE_FILE"])
+    if found.get("CREDENTIALS_DIRECTORY"):
+        credential = Path(found["CREDENTIALS_DIRECTORY"]) / _CREDENTIAL
+        return credential if credential.exists() else None
+    return None
+
+
+def read_passphrase(path: Path | None) -> str:
+    """The passphrase, without line end. Raises PassphraseMissing, UnsafePermissions."""
+    if path is None:
+        raise PassphraseMissing("no passphrase file was named")
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PassphraseMissing(f"the passphrase file {path} cannot be read: {error}") from error
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise UnsafePermissions(f"anybody on this machine can read the passphrase file {path}")
+    if not text:
+        raise PassphraseMissing(f"the passphrase file {path} is empty")
+    return text
