@@ -129,7 +129,7 @@ def _key_transport(envelope: EnvelopedData) -> KeyTransport:
     raise AlgorithmNotAllowed("no recipient's content key is wrapped by RSA PKCS#1 v1.5 or OAEP")
 
 
-def failure_address(body: bytes, *, legacy: bool) -> ReplyAddress | None:
+def failure_address(body: bytes, *, legacy: bool = False) -> ReplyAddress | None:
     """Whom to send a failure to when ``parse_request`` refused ``body``; None when it does not say.
 
     Nothing of this is verified: good for an answer (RFC 8894 3.2.1.4: badAlg, badMessageCheck), for
