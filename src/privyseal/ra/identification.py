@@ -70,7 +70,7 @@ class Identification:
         """
         secret = request.request.challenge_password
         signer = request.signer_certificate
-        ours = None if signer is None else self._of_ours(signer)
+        ours = None if signer is None else self.holder(signer)
         if secret and (ours is None or profile.scep.renewal_needs_challenge or await self._fresh(secret, profile, now)):
             return await self._by_challenge(secret, profile, now)
         if ours is not None and signer is not None and not profile.scep.renewal_needs_challenge:
@@ -107,7 +107,7 @@ class Identification:
         entity.require_enabled()
         return Applicant(entity, f"challenge:{found.id}", challenge_evidence(secret), found.id)
 
-    def _of_ours(self, certificate: bytes) -> CertificateRecord | None:
+    def holder(self, certificate: bytes) -> CertificateRecord | None:
         """The record of a certificate that one of our CAs really signed, or None for anything else."""
         try:
             view = read_certificate(certificate)

@@ -17,13 +17,15 @@ from privyseal.errors import (
     ChallengeUsed,
     EnrollmentRejected,
     InputError,
+    NotIssued,
     PolicyError,
+    PrivysealError,
     StateError,
     SubjectMismatch,
     TransactionReused,
     UnknownTransaction,
 )
-from privyseal.model.certificate import CertificateKind
+from privyseal.model.certificate import CertificateKind, CertificateStatus
 from privyseal.model.enrollment import (
     Claim,
     EnrollmentRecord,
@@ -121,6 +123,36 @@ class RegistrationAuthority:
             if known is not None:
                 return known
         raise UnknownTransaction(f"no pending transaction {transaction_id[:80]!r} of this key")
+
+    async def note_refusal(
+        self, profile: str, protocol: str, *, transaction_id: str, error: PrivysealError, incident: str
+    ) -> None:
+        """Store an attempt that did not get as far as a readable request."""
+        claim = Claim(
+            kind=CertificateKind.END_ENTITY,
+            protocol=protocol,
+            requester=protocol,
+            profile=profile,
+            transaction_id=transaction_id,
+        )
+        await self._log.refuse(claim, error, incident=incident)
+
+    def retrieve(self, issuer_name: bytes, serial: int, *, signer_certificate: bytes) -> Granted:
+        """A certificate that was issued, for its own key or its own end entity (RFC 8894 section 3.3.4).
+
+        Raises NotIssued, also when it exists but is not the asker's: who asks learns nothing of others.
+        """
+        asker = self._identification.holder(signer_certificate)
+        for issuer in self._catalog.issuer_of(issuer_name):
+            record = self._inventory.by_serial(issuer.id, serial)
+            if record is None or record.status is CertificateStatus.RESERVED:
+                continue
+            certificate = self._inventory.encoded(record.id)
+            same_key = read_certificate(certificate).spki == read_certificate(signer_certificate).spki
+            same_entity = asker is not None and asker.entity_id is not None and asker.entity_id == record.entity_id
+            if same_key or same_entity:
+                return Granted(certificate)
+        raise NotIssued(f"serial {serial:x} is not a certificate of the asker")
 
     async def issue_for(
         self, entity: EndEntity, profile: str, request: CertificationRequest, *, requester: str
