@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server process: one event loop with HTTP and the worker, one process a core at most."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+import uvicorn
+import uvloop
+
+from privyseal.bootstrap import Application
+from privyseal.bootstrap.http import build_http
+from privyseal.errors import AddressInUse
+from privyseal.worker import work_forever, work_once
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises AddressInUse."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        raise AddressInUse(f"{host}:{port} {reason}") from error
+    return listener
+
+
+def serve(application: Application, listener: socket.socket, *, on_ready: Callable[[str], None]) -> None:
+    """Serve until interrupted. ``on_ready`` is told the address once requests are answered."""
+    log_to_stderr()
+    config = uvicorn.Config(
+        build_http(application),
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        loop="uvloop",
+        http="httptools",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=10,
+        limit_concurrency=1000,
+        backlog=512,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(application, uvicorn.Server(config), listener, on_ready))
+
+
+async def _run(
+    application: Application, server: uvicorn.Server, listener: socket.socket, on_ready: Callable[[str], None]
+) -> None:
+    await work_once(application)
+    worker = asyncio.create_task(work_forever(application))
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    # What was loaded by now lives as long as the process: keep the collector from walking it for ever.
+    gc.collect()
+    gc.freeze()
+    announce = asyncio.create_task(_announce(server, lambda: on_ready(f"{shown}:{port}")))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        announce.cancel()
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+
+
+async def _announce(server: uvicorn.Server, say: Callable[[], None]) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    say()
+
+
+def log_to_stderr() -> None:
+    """One line an event on standard error, time in UTC; systemd and containers collect it from there."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

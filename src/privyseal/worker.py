@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work that falls due by itself: settle interrupted issuance, fresh CRLs, new RA and OCSP certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from privyseal.bootstrap import Application
+from privyseal.ca.founding import refresh_services
+from privyseal.errors import PrivysealError
+from privyseal.model.authority import CaState
+
+INTERVAL_SECONDS: Final = 60.0
+_log: Final = logging.getLogger("privyseal.worker")
+
+
+async def work_once(application: Application) -> None:
+    """Everything that is due now. A CA that fails does not keep the others waiting."""
+    settled = await application.status_book.settle(application.instance.is_gone, actor="service:settle")
+    if settled:
+        _log.warning("settled %d interrupted issuance(s): serials burnt and revoked as a precaution", settled)
+    for issuer in application.catalog.issuers():
+        now = application.clock.now()
+        if issuer.record.state is not CaState.ACTIVE or not issuer.view.not_before <= now <= issuer.view.not_after:
+            continue
+        try:
+            signer = application.catalog.signer(issuer.id)
+            if settled or application.status.crl_is_due(issuer):
+                published = await application.status.publish(issuer, signer)
+                _log.info("CRL %d of %s published", published.number, issuer.record.name)
+            for kind in await refresh_services(issuer, application.workshop()):
+                _log.info("%s certificate of %s renewed", kind.value, issuer.record.name)
+        except PrivysealError as error:
+            _log.error("CA %s: [%d] %s", issuer.record.name, error.code, error.what)
+
+
+async def work_forever(application: Application) -> None:
+    """Run ``work_once`` every minute until cancelled; the second top loop that survives any fault."""
+    while True:
+        try:
+            await work_once(application)
+        except Exception:
+            # Keep serving: the next round may succeed, and silence would be worse than a repeated trace.
+            _log.exception("[9000] the worker met an unexpected fault")
+        await asyncio.sleep(INTERVAL_SECONDS)
