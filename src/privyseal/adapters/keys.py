@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import os
-from hashlib import sha256, scrypt
+from hashlib import scrypt, sha256
 from hmac import compare_digest
 from pathlib import Path
 from typing import Final

@@ -59,9 +59,10 @@ class CertificateForm:
         allowed = issuer.view.ext_key_usage
         beyond = [] if allowed is None else [dotted for dotted in profile.ext_key_usage if dotted not in allowed]
         if beyond:
+            permitted = ", ".join(map(extensions.ext_key_usage_label, sorted(allowed or ())))
             raise EkuNotNested(
                 f"profile {profile.name} wants {', '.join(map(extensions.ext_key_usage_label, beyond))}, "
-                f"CA {issuer.record.name} allows {', '.join(map(extensions.ext_key_usage_label, sorted(allowed or ())))}"
+                f"CA {issuer.record.name} allows {permitted}"
             )
         self._purposes = extensions.ext_key_usage(profile.ext_key_usage)
         self._purposes_value = _value(self._purposes)

@@ -57,9 +57,7 @@ async def found_ca(request: CaRequest, shop: Workshop, *, actor: str) -> CaRecor
     else:
         linted = prepare_issuing_ca(request, parent, spki=spki, now=now, rng=shop.rng)
         signer, issuer_key = shop.keys.signer(parent.record.key_ref, parent.record.hash_name), parent.public_key
-    certificate = await _issue(
-        linted, signer, issuer_key=issuer_key, shop=shop, kind=CertificateKind.CA, actor=actor
-    )
+    certificate = await _issue(linted, signer, issuer_key=issuer_key, shop=shop, kind=CertificateKind.CA, actor=actor)
     record = await shop.register.add(
         CaRecord(
             id=0,

@@ -155,9 +155,7 @@ def prepare_ocsp_responder(issuer: Issuer, *, spki: bytes, now: datetime, rng: R
         extensions.ext_key_usage((oids.EKU_OCSP_SIGNING,)),
         extensions.ocsp_no_check(),
     )
-    return _prepare_service(
-        issuer, spki=spki, now=now, rng=rng, suffix="OCSP", validity=OCSP_VALIDITY, parts=parts
-    )
+    return _prepare_service(issuer, spki=spki, now=now, rng=rng, suffix="OCSP", validity=OCSP_VALIDITY, parts=parts)
 
 
 def _prepare_service(

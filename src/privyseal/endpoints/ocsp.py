@@ -155,9 +155,7 @@ class OcspEndpoint:
             self._issuers = {key: issuer for issuer in self._responders.issuers() for key in _cert_id_keys(issuer)}
             self._ready.clear()
             self._catalog = catalog
-        found = {
-            self._issuers.get((one.hash_algorithm, one.issuer_name_hash, one.issuer_key_hash)) for one in cert_ids
-        }
+        found = {self._issuers.get((one.hash_algorithm, one.issuer_name_hash, one.issuer_key_hash)) for one in cert_ids}
         if len(found) != 1 or None in found:
             raise NotFound("the request asks about a CA that is not ours, or about several")
         issuer = found.pop()

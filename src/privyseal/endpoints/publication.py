@@ -85,4 +85,3 @@ class PublicationEndpoint:
 
 def _etag(body: bytes) -> bytes:
     return b'"' + sha256(body).hexdigest().encode() + b'"'
-

@@ -65,7 +65,7 @@ class ScepRules:
     """How SCEP behaves for this profile."""
 
     enabled: bool = True
-    chain: ChainShape = ChainShape.RA_THEN_CA
+    chain: ChainShape = ChainShape.RA_AND_FULL_CHAIN
     legacy_devices: bool = False
     """Accept SHA-1 and single DES on the way in, for devices that know nothing better."""
     renewal_needs_challenge: bool = False

@@ -103,7 +103,7 @@ def profile_from_data(data: Mapping[str, Any]) -> CertificateProfile:
         requested_name=_choice(RequestedName, data.get("requested_name", "ignore"), "requested_name"),
         scep=ScepRules(
             enabled=_flag(scep, "enabled", True),
-            chain=_choice(ChainShape, scep.get("chain", "ra-then-ca"), "scep.chain"),
+            chain=_choice(ChainShape, scep.get("chain", "ra-and-full-chain"), "scep.chain"),
             legacy_devices=_flag(scep, "legacy_devices", False),
             renewal_needs_challenge=_flag(scep, "renewal_needs_challenge", False),
         ),

@@ -81,9 +81,7 @@ class Identification:
 
     async def _fresh(self, secret: str, profile: CertificateProfile, now: datetime) -> bool:
         found = await self._entities.challenge(challenge_hash(secret))
-        return (
-            found is not None and found.used_at is None and found.expires_at > now and found.profile == profile.name
-        )
+        return found is not None and found.used_at is None and found.expires_at > now and found.profile == profile.name
 
     async def _by_challenge(self, secret: str, profile: CertificateProfile, now: datetime) -> Applicant:
         found = await self._entities.challenge(challenge_hash(secret))

@@ -103,9 +103,7 @@ class RegistrationAuthority:
             return Waiting(await self._log.wait(claim, request.request.der))
         return await self._issue(form, applicant.entity, request.request, claim)
 
-    async def poll(
-        self, profile: str, transaction_id: str, *, signer_certificate: bytes
-    ) -> Outcome:
+    async def poll(self, profile: str, transaction_id: str, *, signer_certificate: bytes) -> Outcome:
         """The outcome of an earlier request, asked for by whoever made it (RFC 8894 section 3.3.3).
 
         Raises UnknownTransaction, EnrollmentRejected and what issuing raises.

@@ -51,5 +51,11 @@ class AuditTrail:
 
 def _row(row: Row) -> AuditRow:
     return AuditRow(
-        seq=row[0], at=from_microseconds(row[1]), event=row[2], actor=row[3], target=row[4], detail=row[5], digest=row[6]
+        seq=row[0],
+        at=from_microseconds(row[1]),
+        event=row[2],
+        actor=row[3],
+        target=row[4],
+        detail=row[5],
+        digest=row[6],
     )

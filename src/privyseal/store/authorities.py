@@ -81,7 +81,13 @@ class AuthorityBook:
         return next(found for found in self.all() if found.id == ca_id)
 
     async def add_service(
-        self, issuer_id: int, kind: CertificateKind, *, certificate: bytes, key_ref: str, validity: tuple[datetime, datetime]
+        self,
+        issuer_id: int,
+        kind: CertificateKind,
+        *,
+        certificate: bytes,
+        key_ref: str,
+        validity: tuple[datetime, datetime],
     ) -> None:
         """Store an RA or OCSP certificate; the newest is the one in use."""
 

@@ -55,9 +55,7 @@ class EntityBook:
         """The device or user of this name. Raises NotFound."""
         row = self._database.read_one(f"{_ENTITY} WHERE kind = ? AND name = ?", (kind.value, name))
         if row is None:
-            raise NotFound(
-                f"there is no {kind.value} {name!r}", mend=(f"privyseal {kind.value} create {name}",)
-            )
+            raise NotFound(f"there is no {kind.value} {name!r}", mend=(f"privyseal {kind.value} create {name}",))
         return _entity(row)
 
     def page(self, kind: EntityKind, *, after: str, limit: int) -> tuple[EndEntity, ...]:
@@ -84,9 +82,7 @@ class EntityBook:
 
         return EndEntity(await self._committer.run(work), kind, name, MappingProxyType(kept))
 
-    async def change(
-        self, entity: EndEntity, attributes: Mapping[str, str], *, enabled: bool, actor: str
-    ) -> EndEntity:
+    async def change(self, entity: EndEntity, attributes: Mapping[str, str], *, enabled: bool, actor: str) -> EndEntity:
         """Set attributes (an empty value removes one) and whether it may have certificates."""
         kept = check_attributes(entity.kind, {**entity.attributes, **attributes, "name": entity.name})
 
