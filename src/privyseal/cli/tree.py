@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole command tree as a table. A command's module is imported when that command is asked for, not before."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import click
+
+from privyseal import __version__
+from privyseal.cli.verb import shared_options
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A command: ``module:attribute``, and the line that lists it."""
+
+    target: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A noun with its verbs."""
+
+    summary: str
+    verbs: Mapping[str, Leaf | Branch]
+
+
+_CLI: Final = "privyseal.cli"
+
+
+def _entity_verbs(kind: str) -> Branch:
+    return Branch(
+        f"{kind.capitalize()}s: end entities that certificates are for.",
+        {
+            "create": Leaf(f"{_CLI}.entities:create_{kind}", f"Make a {kind} known, with its attributes."),
+            "list": Leaf(f"{_CLI}.entities:list_{kind}s", f"List {kind}s in order of name."),
+            "get": Leaf(f"{_CLI}.entities:get_{kind}", f"Show one {kind}."),
+            "set": Leaf(f"{_CLI}.entities:set_{kind}", "Change attributes, disable or enable."),
+        },
+    )
+
+
+TREE: Final = Branch(
+    "Privyseal: a PKI that says what is wrong, why, and how to mend it.",
+    {
+        "init": Leaf(f"{_CLI}.init:command", "Make an installation; safe to run again."),
+        "serve": Leaf(f"{_CLI}.serving:command", "Answer SCEP, OCSP and CRL requests."),
+        "demo": Leaf(f"{_CLI}.demo:command", "Make a throw-away PKI and use it."),
+        "ca": Branch(
+            "Certification authorities.",
+            {
+                "create": Leaf(f"{_CLI}.authorities:create", "Make a root or issuing CA."),
+                "list": Leaf(f"{_CLI}.authorities:list_all", "List CAs, roots first."),
+                "get": Leaf(f"{_CLI}.authorities:get", "Show one CA, its services and its CRL."),
+                "export": Leaf(f"{_CLI}.authorities:export", "Write a CA's certificate or chain."),
+            },
+        ),
+        "profile": Branch(
+            "Profiles: what a certificate looks like and who may have it.",
+            {
+                "create": Leaf(f"{_CLI}.profiles:create", "Make a profile, or its next revision."),
+                "list": Leaf(f"{_CLI}.profiles:list_all", "List profiles."),
+                "get": Leaf(f"{_CLI}.profiles:get", "Show one profile."),
+                "preview": Leaf(f"{_CLI}.profiles:preview", "Draw a certificate without issuing it."),
+            },
+        ),
+        "device": _entity_verbs("device"),
+        "user": _entity_verbs("user"),
+        "certificate": Branch(
+            "Certificates: issued, revoked, expired.",
+            {
+                "list": Leaf(f"{_CLI}.certificates:list_all", "List certificates, newest first."),
+                "get": Leaf(f"{_CLI}.certificates:get", "Show one certificate."),
+                "issue": Leaf(f"{_CLI}.issuing:issue", "Issue to a device or user that you vouch for."),
+                "revoke": Leaf(f"{_CLI}.issuing:revoke", "Revoke; CRL and OCSP say so at once."),
+                "status": Leaf(f"{_CLI}.certificates:status", "Say whether a certificate is good."),
+                "inspect": Leaf(f"{_CLI}.inspecting:inspect", "Decode a certificate, request or CRL file."),
+            },
+        ),
+        "scep": Branch(
+            "SCEP: how devices enroll by themselves.",
+            {
+                "url": Leaf(f"{_CLI}.scep:url", "Print the URLs that clients are given."),
+                "challenge": Branch(
+                    "One-time passwords for one enrollment.",
+                    {"create": Leaf(f"{_CLI}.scep:create_challenge", "Make a challenge; shown once.")},
+                ),
+                "test": Leaf(f"{_CLI}.scep_test:command", "Enroll as a client would, stage by stage."),
+            },
+        ),
+        "enrollment": Branch(
+            "Enrollments: every attempt to get a certificate.",
+            {
+                "list": Leaf(f"{_CLI}.enrollments:list_all", "List attempts, newest first."),
+                "get": Leaf(f"{_CLI}.enrollments:get", "Show one attempt with its reason."),
+                "approve": Leaf(f"{_CLI}.enrollments:approve", "Grant an attempt that waits."),
+                "reject": Leaf(f"{_CLI}.enrollments:reject", "Refuse an attempt that waits."),
+            },
+        ),
+        "audit": Branch(
+            "The audit trail: who did what.",
+            {
+                "list": Leaf(f"{_CLI}.audit:list_all", "List events, newest first."),
+                "verify": Leaf(f"{_CLI}.audit:verify", "Check that nobody changed or cut the trail."),
+            },
+        ),
+        "explain": Leaf(f"{_CLI}.explain:command", "Explain an error code, with its runbook."),
+        "doctor": Leaf(f"{_CLI}.doctor:command", "Check this installation, point by point."),
+    },
+)
+
+
+class Noun(click.Group):
+    """A group that knows its verbs by name and loads one when it is used."""
+
+    def __init__(self, name: str, branch: Branch) -> None:
+        super().__init__(name, help=branch.summary, no_args_is_help=True)
+        self._branch = branch
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table, which is the order of use."""
+        return list(self._branch.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command itself, imported now. Nouns are known by their plural too."""
+        found = self._branch.verbs.get(cmd_name) or self._branch.verbs.get(cmd_name.removesuffix("s"))
+        if found is None:
+            return None
+        if isinstance(found, Branch):
+            return Noun(cmd_name, found)
+        return load(found)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table's own summaries: nothing is imported to list commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, item.summary) for name, item in self._branch.verbs.items()])
+
+
+def load(leaf: Leaf) -> click.Command:
+    """Import a command."""
+    module, _, attribute = leaf.target.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"{leaf.target} is not a command")
+    return command
+
+
+def root() -> click.Group:
+    """The command ``privyseal``."""
+    group = Noun("privyseal", TREE)
+    group.params += shared_options()
+    return click.version_option(__version__, prog_name="privyseal")(group)
