@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``privyseal scep test``: the built-in client walks every stage through the public URL and names the one that fails."""
+"""``privyseal scep test``: the built-in client walks every stage by the public URL and names the one that fails."""
 
 from __future__ import annotations
 
@@ -100,7 +100,11 @@ def _check_server(server: Server, form: CertificateForm) -> None:
     if server.certificates[0] != server.ra:
         raise ServerAnsweredWrongly("the RA certificate is not the first of GetCACert")
     if form.issuer.view.encoded not in server.certificates:
-        raise ServerAnsweredWrongly(f"GetCACert does not hold the certificate of CA {form.issuer.record.name}")
+        raise ServerAnsweredWrongly(
+            f"GetCACert does not hold the certificate of CA {form.issuer.record.name}",
+            why="another installation answers at the public URL, or something in between changes the answer",
+            mend=("compare public_url in privyseal.toml with where `privyseal serve` listens",),
+        )
 
 
 def _rely(
