@@ -58,7 +58,7 @@ class Application:
             return text(405, "method not allowed")
         incident = ""
         try:
-            body = await read_body(receive, route.body_limit)
+            body = await read_body(receive, route.body_limit) if scope["method"] == "POST" else b""
             incident = self._rng.bytes(6).hex()
             request = Request(scope["method"], path, scope.get("raw_path") or b"", scope["query_string"], body)
             return await route.handler(request, incident)
