@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``privyseal device`` and ``privyseal user``: end entities and what is vouched for about them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+
+from privyseal.cli.output import show_item, show_list
+from privyseal.cli.session import Session
+from privyseal.cli.verb import Verb, verb
+from privyseal.errors import EntityDisabled
+from privyseal.model.entity import ATTRIBUTES, EndEntity, EntityKind
+
+_MORE = {
+    EntityKind.DEVICE: "--dns-name laptop-042.contoso.com --sid S-1-5-21-1004336348-1177238915-682003330-1104",
+    EntityKind.USER: "--principal-name ada@contoso.com --mail ada@contoso.com --display-name 'Ada Lovelace'",
+}
+_NAMES = {EntityKind.DEVICE: "LAPTOP-042", EntityKind.USER: "ada"}
+
+
+def entity_item(entity: EndEntity) -> dict[str, Any]:
+    """A device or user with stable field names."""
+    attributes = {name: entity.attributes.get(name) for name in sorted(ATTRIBUTES[entity.kind] - {"name"})}
+    return {"kind": entity.kind.value, "name": entity.name, "enabled": entity.enabled, **attributes}
+
+
+def _attribute_options(kind: EntityKind) -> list[click.Parameter]:
+    return [
+        click.Option((f"--{name.replace('_', '-')}", f"attribute_{name}"), metavar="VALUE", help=_explain(kind, name))
+        for name in sorted(ATTRIBUTES[kind] - {"name"})
+    ]
+
+
+def _explain(kind: EntityKind, name: str) -> str:
+    extra = {"sid": " Such as S-1-5-21-1-2-3-1104.", "principal_name": " Such as name@contoso.com."}
+    return f"Value of {{{{{kind.value}.{name}}}}}.{extra.get(name, '')}"
+
+
+def _attributes(options: dict[str, Any]) -> dict[str, str]:
+    return {
+        name.removeprefix("attribute_"): value
+        for name, value in options.items()
+        if name.startswith("attribute_") and value is not None
+    }
+
+
+def _create(kind: EntityKind) -> Verb:
+    word, name = kind.value, _NAMES[kind]
+
+    @verb("create", examples=(f"{word} create {name}", f"{word} create {name} {_MORE[kind]}"))
+    @click.argument("name")
+    def create(session: Session, name: str, **options: Any) -> None:
+        """Make a device or user known. Its attributes fill the variables of profiles.
+
+        What stands here is what certificates say: give only what you vouch for. No certificate is made yet.
+        """
+        with session.application() as application:
+            attributes = {"name": name, **_attributes(options)}
+            entity = asyncio.run(application.entities.create(kind, attributes, actor=session.actor))
+            show_item(session, entity_item(entity))
+            session.done(
+                f"made {word} {entity.name}",
+                after=f"privyseal scep challenge create --profile NAME --{word} {entity.name}",
+            )
+
+    create.params[1:1] = _attribute_options(kind)
+    return create
+
+
+def _list(kind: EntityKind) -> Verb:
+    word = kind.value
+
+    @verb("list", examples=(f"{word} list", f"{word} list --after {_NAMES[kind]} --limit 50 -o json"))
+    @click.option("--after", default="", metavar="NAME", help="Begin after this name.")
+    @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many.")
+    def list_all(session: Session, after: str, limit: int) -> None:
+        """List devices or users in order of name, a page at a time."""
+        with session.application() as application:
+            found = application.entities.page(kind, after=after, limit=limit)
+            attributes = ("dns_name", "sid") if kind is EntityKind.DEVICE else ("principal_name", "sid")
+            show_list(session, [entity_item(entity) for entity in found], ("name", "enabled", *attributes))
+            if len(found) == limit:
+                session.say(f"  more  privyseal {word} list --after {found[-1].name}")
+
+    return list_all
+
+
+def _get(kind: EntityKind) -> Verb:
+    @verb("get", examples=(f"{kind.value} get {_NAMES[kind]}", f"{kind.value} get {_NAMES[kind]} -o json"))
+    @click.argument("name")
+    def get(session: Session, name: str) -> None:
+        """Show one device or user with its attributes."""
+        with session.application() as application:
+            show_item(session, entity_item(application.entities.named(kind, name)))
+
+    return get
+
+
+def _set(kind: EntityKind) -> Verb:
+    word, name = kind.value, _NAMES[kind]
+    first = _MORE[kind].split(" --")[0]
+
+    @verb("set", examples=(f"{word} set {name} {first}", f"{word} set {name} --disable"))
+    @click.argument("name")
+    @click.option("--enable/--disable", "enabled", default=None, help="Whether it may get certificates.")
+    def change(session: Session, name: str, enabled: bool | None, **options: Any) -> None:
+        """Change attributes; an empty value removes one. Disabling stops new certificates and renewals.
+
+        Certificates that exist stay as they are: they keep their names, and disabling does not revoke them.
+        """
+        attributes = _attributes(options)
+        if not attributes and enabled is None:
+            raise click.UsageError("say what to change", click.get_current_context())
+        with session.application() as application:
+            entity = application.entities.named(kind, name)
+            chosen = entity.enabled if enabled is None else enabled
+            work = application.entities.change(entity, attributes, enabled=chosen, actor=session.actor)
+            entity = asyncio.run(work)
+            show_item(session, entity_item(entity))
+            after = "" if entity.enabled else f"privyseal certificate list --{word} {name} --status valid"
+            session.done(f"changed {word} {entity.name}", after=after)
+
+    change.params[2:2] = _attribute_options(kind)
+    return change
+
+
+def refuse_disabled(entity: EndEntity) -> None:
+    """Raise EntityDisabled, with the command that mends it."""
+    if not entity.enabled:
+        raise EntityDisabled(
+            f"{entity.kind.value} {entity.name} is disabled",
+            mend=(f"privyseal {entity.kind.value} set {entity.name} --enable",),
+        )
+
+
+create_device, create_user = _create(EntityKind.DEVICE), _create(EntityKind.USER)
+list_devices, list_users = _list(EntityKind.DEVICE), _list(EntityKind.USER)
+get_device, get_user = _get(EntityKind.DEVICE), _get(EntityKind.USER)
+set_device, set_user = _set(EntityKind.DEVICE), _set(EntityKind.USER)
