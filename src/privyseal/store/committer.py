@@ -17,8 +17,7 @@ from privyseal.errors import PrivysealError, StoreUnavailable
 from privyseal.store.engine import Database
 from privyseal.store.unit import Transaction
 
-_LINGER_SECONDS: Final = 0.005
-_LINGER_FROM: Final = 4
+_LINGER_SECONDS: Final = 0.03
 _LARGEST_BATCH: Final = 256
 T = TypeVar("T")
 
@@ -45,8 +44,9 @@ class GroupCommitter:
         self._clock = clock
         self._queue: list[_Unit[object]] = []
         self._running: asyncio.Task[None] | None = None
+        self._complete: asyncio.Future[None] | None = None
         self.in_flight = 0
-        """Requests under way; above a few, waiting for company costs nobody anything."""
+        """Requests under way: a batch waits until all of them have queued, or for the linger time."""
 
     async def run(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` in a transaction. Raises what it raises, or StoreUnavailable."""
@@ -55,13 +55,14 @@ class GroupCommitter:
         self._queue.append(unit)  # type: ignore[arg-type] # the queue does not care what units return
         if self._running is None:
             self._running = loop.create_task(self._drain())
+        elif self._complete is not None and len(self._queue) >= self.in_flight:
+            _wake(self._complete)
         return await unit.future
 
     async def _drain(self) -> None:
         try:
             while self._queue:
-                if self.in_flight >= _LINGER_FROM:
-                    await asyncio.sleep(_LINGER_SECONDS)
+                await self._linger()
                 batch, self._queue = self._queue[:_LARGEST_BATCH], self._queue[_LARGEST_BATCH:]
                 try:
                     await self._commit(batch)
@@ -73,6 +74,17 @@ class GroupCommitter:
             # Only a fault in a unit's own code leaves units behind here; they must not wait for ever.
             left, self._queue, self._running = self._queue, [], None
             _answer(left)
+
+    async def _linger(self) -> None:
+        """Wait while requests under way may still join: a commit for all costs little more than one for each."""
+        if len(self._queue) >= self.in_flight:
+            return
+        loop = asyncio.get_running_loop()
+        self._complete = loop.create_future()
+        timer = loop.call_later(_LINGER_SECONDS, _wake, self._complete)
+        await self._complete
+        timer.cancel()
+        self._complete = None
 
     async def _commit(self, batch: list[_Unit[object]]) -> None:
         loop, connection = asyncio.get_running_loop(), self._database.writer
@@ -97,6 +109,11 @@ class GroupCommitter:
             # Another process writes: wait for it off the loop, bounded by the busy time-out.
             connection.execute("PRAGMA busy_timeout=10000")
             await asyncio.get_running_loop().run_in_executor(None, connection.execute, "BEGIN IMMEDIATE")
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _run_one(unit: _Unit[object], transaction: Transaction, connection: sqlite3.Connection) -> None:
