@@ -13,6 +13,9 @@ from types import MappingProxyType
 
 from privyseal.errors import MalformedDer
 from privyseal.x509 import der, oids
+from privyseal.x509.span import Span, dotted, spans, within
+
+_TRUE = der.boolean(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class CertificateView:
         value = self.extension(oids.BASIC_CONSTRAINTS)
         if value is None:
             return False
-        fields = list(der.read_only(value, der.SEQUENCE, "basicConstraints").children())
-        return bool(fields) and fields[0].encoded == der.boolean(True)
+        fields = within(value, 0, len(value), tag=der.SEQUENCE, what="basicConstraints")
+        return bool(fields) and value[fields[0][1] : fields[0][3]] == _TRUE
 
     @property
     def path_length(self) -> int | None:
@@ -62,9 +65,8 @@ class CertificateView:
         value = self.extension(oids.EXT_KEY_USAGE)
         if value is None:
             return None
-        return frozenset(
-            element.as_oid() for element in der.read_only(value, der.SEQUENCE, "extKeyUsage").children()
-        )
+        purposes = within(value, 0, len(value), tag=der.SEQUENCE, what="extKeyUsage")
+        return frozenset([dotted(value, purpose) for purpose in purposes])
 
     @property
     def key_usage(self) -> frozenset[int] | None:
@@ -87,70 +89,81 @@ class CertificateView:
         value = self.extension(oids.AUTHORITY_KEY_IDENTIFIER)
         if value is None:
             return None
-        for element in der.read_only(value, der.SEQUENCE, "authorityKeyIdentifier").children():
-            if element.tag == 0x80:
-                return element.contents
+        for tag, _, body, end in within(value, 0, len(value), tag=der.SEQUENCE, what="authorityKeyIdentifier"):
+            if tag == 0x80:
+                return value[body:end]
         return None
 
 
 def read_certificate(encoded: bytes) -> CertificateView:
     """A certificate's fields. Raises MalformedDer."""
-    fields = list(der.read_only(encoded, der.SEQUENCE, "certificate").children())
+    fields = within(encoded, 0, len(encoded), tag=der.SEQUENCE, what="certificate")
     if len(fields) != 3:
         raise MalformedDer("a certificate has three fields")
     tbs, algorithm, signature = fields
-    inside = list(tbs.expect(der.SEQUENCE, "tbsCertificate").children())
-    if len(inside) < 7 or inside[0].tag != 0xA0:
+    inside = within(encoded, tbs[1], tbs[3], tag=der.SEQUENCE, what="tbsCertificate")
+    if len(inside) < 7 or inside[0][0] != 0xA0:
         raise MalformedDer("only version 3 certificates are read")
-    validity = list(inside[4].children())
-    if len(validity) != 2:
+    serial, inner_algorithm, issuer, validity, subject, spki = inside[1:7]
+    times = spans(encoded, validity[2], validity[3])
+    if len(times) != 2:
         raise MalformedDer("validity has two times")
-    if inside[2].encoded != algorithm.encoded:
+    algorithm_der = encoded[algorithm[1] : algorithm[3]]
+    if encoded[inner_algorithm[1] : inner_algorithm[3]] != algorithm_der:
         raise MalformedDer("the two signature algorithms differ (RFC 5280 section 4.1.1.2)")
+    if signature[0] != der.BIT_STRING:
+        raise MalformedDer(f"signature: expected tag 0x{der.BIT_STRING:02x}, found 0x{signature[0]:02x}")
     return CertificateView(
         encoded=encoded,
-        tbs=tbs.encoded,
-        serial=inside[1].as_int(),
-        algorithm=algorithm.encoded,
-        issuer=inside[3].encoded,
-        not_before=read_time(validity[0]),
-        not_after=read_time(validity[1]),
-        subject=inside[5].encoded,
-        spki=inside[6].encoded,
-        extensions=_read_extensions(inside[7:]),
-        signature=signature.expect(der.BIT_STRING, "signature").contents[1:],
+        tbs=encoded[tbs[1] : tbs[3]],
+        serial=der.read(encoded, serial[1], serial[3]).as_int(),
+        algorithm=algorithm_der,
+        issuer=encoded[issuer[1] : issuer[3]],
+        not_before=_time(times[0][0], encoded[times[0][2] : times[0][3]]),
+        not_after=_time(times[1][0], encoded[times[1][2] : times[1][3]]),
+        subject=encoded[subject[1] : subject[3]],
+        spki=encoded[spki[1] : spki[3]],
+        extensions=_read_extensions(encoded, inside[7:]),
+        signature=encoded[signature[2] + 1 : signature[3]],
     )
 
 
-def _read_extensions(trailing: list[der.Element]) -> Mapping[str, tuple[bool, bytes]]:
+def _read_extensions(data: bytes, trailing: list[Span]) -> Mapping[str, tuple[bool, bytes]]:
     found: dict[str, tuple[bool, bytes]] = {}
-    for wrapper in trailing:
-        if wrapper.tag != 0xA3:
+    for tag, _, body, end in trailing:
+        if tag != 0xA3:
             continue
-        for entry in der.read_only(wrapper.contents, der.SEQUENCE, "extensions").children():
-            parts = list(entry.children())
+        for entry in within(data, body, end, tag=der.SEQUENCE, what="extensions"):
+            parts = spans(data, entry[2], entry[3])
             if not 2 <= len(parts) <= 3:
                 raise MalformedDer("an extension has two or three fields")
-            dotted = parts[0].as_oid()
-            if dotted in found:
-                raise MalformedDer(f"extension {dotted} appears twice (RFC 5280 section 4.2)")
-            critical = len(parts) == 3 and parts[1].encoded == der.boolean(True)
-            found[dotted] = (critical, parts[-1].expect(der.OCTET_STRING, "extnValue").contents)
+            name, value = dotted(data, parts[0]), parts[-1]
+            if name in found:
+                raise MalformedDer(f"extension {name} appears twice (RFC 5280 section 4.2)")
+            if value[0] != der.OCTET_STRING:
+                raise MalformedDer(f"extnValue: expected tag 0x{der.OCTET_STRING:02x}, found 0x{value[0]:02x}")
+            critical = len(parts) == 3 and data[parts[1][1] : parts[1][3]] == _TRUE
+            found[name] = (critical, data[value[2] : value[3]])
     return MappingProxyType(found)
 
 
 def read_time(element: der.Element) -> datetime:
     """UTCTime or GeneralizedTime in the DER forms of RFC 5280 section 4.1.2.5. Raises MalformedDer."""
-    raw = element.contents
+    return _time(element.tag, element.contents)
+
+
+def _time(tag: int, raw: bytes) -> datetime:
     digits = raw[:-1]
     if raw[-1:] != b"Z" or not digits.isdigit() or not digits.isascii():
         raise MalformedDer("a time is not digits followed by Z")
-    text = digits.decode("ascii")
-    if element.tag == der.UTC_TIME and len(text) == 12:
-        text = ("19" if text >= "50" else "20") + text
-    elif element.tag != der.GENERALIZED_TIME or len(text) != 14:
+    if tag == der.UTC_TIME and len(digits) == 12:
+        digits = (b"19" if digits >= b"50" else b"20") + digits
+    elif tag != der.GENERALIZED_TIME or len(digits) != 14:
         raise MalformedDer("a time is neither UTCTime nor GeneralizedTime with seconds")
     try:
-        return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime(
+            int(digits[:4]), int(digits[4:6]), int(digits[6:8]), int(digits[8:10]), int(digits[10:12]),
+            int(digits[12:]), tzinfo=UTC,
+        )  # fmt: skip
     except ValueError as error:
         raise MalformedDer("a time is not a date of the calendar") from error

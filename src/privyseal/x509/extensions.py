@@ -12,6 +12,7 @@ from privyseal.errors import InvalidValue
 from privyseal.x509 import der, oids
 from privyseal.x509.general_names import GeneralName, encode_general_names
 from privyseal.x509.sid import Sid
+from privyseal.x509.span import within
 
 
 class KeyUsage(IntEnum):
@@ -83,8 +84,8 @@ def key_identifier(spki: bytes) -> bytes:
 
     SHA-1 names the key here, it protects nothing; every Windows tool expects these 20 octets.
     """
-    fields = list(der.read_only(spki, der.SEQUENCE, "SubjectPublicKeyInfo").children())
-    return sha1(fields[1].contents[1:], usedforsecurity=False).digest()
+    bits = within(spki, 0, len(spki), tag=der.SEQUENCE, what="SubjectPublicKeyInfo")[1]
+    return sha1(spki[bits[2] + 1 : bits[3]], usedforsecurity=False).digest()
 
 
 def basic_constraints(ca: bool, path_length: int | None = None) -> bytes:
