@@ -38,7 +38,7 @@ class Service:
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         self.base = f"http://{self.address}"
         self.command("init", "--organization", "Interop", "--url", self.base)
-        self.command("ca", "create", ROOT_CA, "--key", issuer_key)
+        self.command("ca", "create", ROOT_CA, "--root", "--key", issuer_key)
         self.command("ca", "create", ISSUING_CA, "--parent", ROOT_CA, "--key", issuer_key)
 
     def command(self, *arguments: str) -> Ran:
@@ -91,21 +91,21 @@ class Service:
         more = ["--legacy-devices"] * legacy + ["--approval", "manual"] * manual
         names = ["--subject", "CN={{device.name}}", "--san", "dns:{{device.dns_name}}"]
         self.command(
-            *("profile", "create", name, "--issuer", ISSUING_CA, *names, "--renew-at", "0%"),
-            *("--scep-chain", chain, *more),
+            *("profile", "create", name, "--issuer", ISSUING_CA, *names, "--renew-at", "0"),
+            *("--chain", chain, *more),
         )
-        return str(self.ask("scep", "url", "--profile", name)["url"])
+        return str(self.ask("scep", "url", name)["url"])
 
     def create_challenge(self, profile: str, device: str) -> str:
         """A fresh challenge for ``device``, which is made first."""
         if device not in {item["name"] for item in self.ask("device", "list")}:
-            self.command("device", "create", device, "--dns", f"{device}.example.com")
+            self.command("device", "create", device, "--dns-name", f"{device}.example.com")
         made = self.ask("scep", "challenge", "create", "--profile", profile, "--device", device)
         return str(made["challenge"])
 
     def approve_all(self) -> None:
         """Approves every enrollment that waits."""
-        waiting = [item for item in self.ask("enrollment", "list") if item["status"] == "waiting"]
+        waiting = [item for item in self.ask("enrollment", "list") if item["state"] == "waiting"]
         assert waiting, "no enrollment waits for approval"
         for item in waiting:
             self.command("enrollment", "approve", str(item["id"]))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -40,7 +40,13 @@ _CURVES: Final[dict[KeyType, ec.EllipticCurve]] = {
     KeyType.P521: ec.SECP521R1(),
 }
 _RSA_BITS: Final = {KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3072, KeyType.RSA_4096: 4096}
-_HASHES: Final[dict[str, HashAlgorithm]] = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
+# SHA-1 only ever answers a client that signed with it, under a profile for legacy devices.
+_REPLY_HASHES: Final[dict[str, HashAlgorithm]] = {
+    "sha1": SHA1(),
+    "sha256": SHA256(),
+    "sha384": SHA384(),
+    "sha512": SHA512(),
+}
 
 
 class FileKeyStore:
@@ -154,4 +160,4 @@ def _check(password: bytes) -> str:
 
 def reply_signature(key: rsa.RSAPrivateKey, data: bytes, hash_name: str) -> bytes:
     """An RA's signature over a reply (RSA PKCS #1 v1.5, as SCEP has it)."""
-    return key.sign(data, padding.PKCS1v15(), _HASHES[hash_name])
+    return key.sign(data, padding.PKCS1v15(), _REPLY_HASHES[hash_name])
