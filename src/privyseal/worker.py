@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Final
 
 from privyseal.bootstrap import Application
@@ -13,12 +14,16 @@ from privyseal.errors import PrivysealError
 from privyseal.model.authority import CaState
 
 INTERVAL_SECONDS: Final = 60.0
+# Between reserving and recording lie milliseconds; what is open for so long met a fault and will not be recorded.
+STALE: Final = timedelta(minutes=10)
 _log: Final = logging.getLogger("privyseal.worker")
 
 
 async def work_once(application: Application) -> None:
     """Everything that is due now. A CA that fails does not keep the others waiting."""
-    settled = await application.status_book.settle(application.instance.is_gone, actor="service:settle")
+    settled = await application.status_book.settle(
+        application.instance.is_gone, stale_before=application.clock.now() - STALE, actor="service:settle"
+    )
     if settled:
         _log.warning("settled %d interrupted issuance(s): serials burnt and revoked as a precaution", settled)
     for issuer in application.catalog.issuers():

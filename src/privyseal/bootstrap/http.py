@@ -49,7 +49,7 @@ def build_http(application: Application) -> HttpApplication:
     )
     health = HealthEndpoint(database=application.database, catalog=application.catalog)
     routes = (
-        Route("scep", _GET_POST, _SCEP_LIMIT, Access.PUBLIC, "SCEP authenticates inside its messages", scep),
+        Route("scep", _GET_POST, _SCEP_LIMIT, Access.PUBLIC, "SCEP authenticates inside", scep, scep.note_unread),
         Route("ocsp", _GET_POST, _OCSP_LIMIT, Access.PUBLIC, "status is for every relying party", ocsp),
         Route("crl", _GET, 0, Access.PUBLIC, "CRLs are for every relying party", publication.crl),
         Route("aia", _GET, 0, Access.PUBLIC, "CA certificates are public", publication.ca_certificate),

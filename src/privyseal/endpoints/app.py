@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from privyseal.ca.ports import Rng
 from privyseal.endpoints.http import Receive, Request, Response, Scope, Send, read_body, send_response, text
 from privyseal.endpoints.problems import http_answer
-from privyseal.errors import PrivysealError
+from privyseal.errors import InputError, PrivysealError
 
 Handler = Callable[[Request, str], Awaitable[Response]]
+Note = Callable[[Request, PrivysealError, str], Awaitable[None]]
 _log: Final = logging.getLogger("privyseal.http")
 
 
@@ -34,6 +35,8 @@ class Route:
     access: Access
     reason: str
     handler: Handler
+    note: Note | None = None
+    """Told of a request whose body was not taken, for example because of its size."""
 
 
 class Application:
@@ -56,18 +59,24 @@ class Application:
             return text(404, "not found")
         if scope["method"] not in route.methods:
             return text(405, "method not allowed")
-        incident = ""
+        incident = self._rng.bytes(6).hex()
         try:
-            body = await read_body(receive, route.body_limit) if scope["method"] == "POST" else b""
-            incident = self._rng.bytes(6).hex()
-            request = Request(scope["method"], path, scope.get("raw_path") or b"", scope["query_string"], body)
+            request = Request(scope["method"], path, scope.get("raw_path") or b"", scope["query_string"], b"")
+            if request.method == "POST":
+                request = await self._with_body(request, receive, route, incident)
             return await route.handler(request, incident)
         except PrivysealError as error:
-            incident = incident or self._rng.bytes(6).hex()
             _log.warning("%s [%d] %s", incident, error.code, error.what)
             return http_answer(error, incident)
         except Exception:
             # The one place where a fault of ours meets a peer: it learns the incident's id, the log the rest.
-            incident = incident or self._rng.bytes(6).hex()
             _log.exception("%s [9000] unexpected fault at /%s", incident, path[0])
             return text(500, f"internal error (incident {incident})")
+
+    async def _with_body(self, request: Request, receive: Receive, route: Route, incident: str) -> Request:
+        try:
+            return replace(request, body=await read_body(receive, route.body_limit))
+        except InputError as error:
+            if route.note is not None:
+                await route.note(request, error, incident)
+            raise

@@ -135,6 +135,11 @@ class ScepEndpoint:
             return self._next_ca(form)
         return text(400, "unknown operation")
 
+    async def note_unread(self, request: Request, error: PrivysealError, incident: str) -> None:
+        """Store the attempt of a body that was not taken, where it named a profile of ours."""
+        if len(request.path) > 1 and request.query_value("operation") == b"PKIOperation":
+            await self._note(self._authorities.form(request.path[1]).profile, None, error, incident)
+
     def _ca_certificates(self, form: CertificateForm) -> Response:
         shape = CaCertificatesShape(form.profile.scep.chain.value)
         chain = [issuer.view.encoded for issuer in self._authorities.chain(form.issuer)]
@@ -155,7 +160,11 @@ class ScepEndpoint:
         if request.method == "POST":
             body = request.body
         else:
-            body = codec.decode_get_query(request.query_value("message") or b"")
+            try:
+                body = codec.decode_get_query(request.query_value("message") or b"")
+            except PrivysealError as error:
+                await self._note(form.profile, None, error, incident)
+                raise
         self._gauge.in_flight += 1
         try:
             return await self._exchange(body, form, incident)
@@ -166,11 +175,13 @@ class ScepEndpoint:
         profile = form.profile
         try:
             message = codec.parse_request(body, legacy=profile.scep.legacy_devices)
+            codec.requester_key(message)
+            identity, content = self._open(message, form)
+        except SetupError:
+            raise
         except PrivysealError as error:
             return await self._unread(body, form, error, incident)
         try:
-            codec.requester_key(message)
-            identity, content = self._open(message, form)
             reply = await self._serve(message, content, form, incident=incident)
             return self._success(message, reply, identity)
         except SetupError:
@@ -180,7 +191,7 @@ class ScepEndpoint:
             return self._failure(message.address, form, error)
 
     async def _unread(self, body: bytes, form: CertificateForm, error: PrivysealError, incident: str) -> Response:
-        """A message that did not verify: note the attempt; answer in SCEP when it says whom to answer."""
+        """A message that does not verify or open: note the attempt; answer in SCEP when it says whom to answer."""
         address = codec.failure_address(body, legacy=form.profile.scep.legacy_devices)
         await self._note(form.profile, address, error, incident)
         _log.warning("%s %s", incident, f"[{error.code}] {error.what}", extra={"profile": form.profile.name})

@@ -114,7 +114,10 @@ class RegistrationAuthority:
             if record.key_hash != key_hash and record.evidence != evidence:
                 continue
             if record.state is EnrollmentState.APPROVED:
-                return await self._issue_approved(record)
+                try:
+                    return await self._issue_approved(record)
+                except ChallengeUsed:
+                    return Waiting(record.id)  # another poll is being served at this moment
             if record.state is EnrollmentState.REFUSED:
                 raise EnrollmentRejected(f"enrollment {record.id} was refused: {record.what}")
             known = self._outcome(record)

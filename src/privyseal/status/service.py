@@ -21,6 +21,9 @@ class RevocationLedger(CrlLedger, Protocol):
     def latest_crl(self, issuer_id: int) -> tuple[int, datetime, datetime, bytes] | None:
         """Number, thisUpdate, nextUpdate and DER of the CRL in force."""
 
+    def crl_is_outdated(self, issuer_id: int) -> bool:
+        """True when something was revoked since the CRL in force was begun."""
+
 
 class StatusService:
     """Revocation and CRL publication."""
@@ -46,9 +49,9 @@ class StatusService:
         return await publish_crl(issuer, signer, ledger=self._ledger, now=self._clock.now())
 
     def crl_is_due(self, issuer: Issuer) -> bool:
-        """True when the CA has no CRL yet or the one in force is older than the publication interval."""
+        """True when the CA has no CRL, or it lacks a revocation, or it is older than the publication interval."""
         latest = self._ledger.latest_crl(issuer.id)
-        if latest is None:
+        if latest is None or self._ledger.crl_is_outdated(issuer.id):
             return True
         _, this_update, _, _ = latest
         return self._clock.now() >= this_update + issuer.record.crl.publish_every

@@ -6,7 +6,6 @@ A row is written before the signature exists and completed after it; nothing is 
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 from privyseal.ca.issuance import LintedTbs
@@ -54,10 +53,7 @@ class CertificateLedger:
         def work(transaction: Transaction) -> int:
             return _reserve(transaction, linted, claim, instance=self._instance)
 
-        try:
-            return await self._committer.run(work)
-        except sqlite3.IntegrityError as error:
-            raise StoreUnavailable(f"the serial was already used under this CA: {error}") from error
+        return await self._committer.run(work)
 
     async def record(self, certificate_id: int, signature: bytes) -> None:
         """See ``IssuanceLedger.record``."""
@@ -147,12 +143,7 @@ def _reserve(transaction: Transaction, linted: LintedTbs, claim: Claim, *, insta
     )
     if claim.transaction_id:
         _claim_enrollment(transaction, claim, certificate_id)
-    if claim.challenge_id is not None:
-        used = transaction.execute(
-            "UPDATE challenges SET used_at = ? WHERE id = ? AND used_at IS NULL", (now, claim.challenge_id)
-        )
-        if used.rowcount != 1:
-            raise ChallengeUsed("the challenge was used by another request a moment ago")
+    consume_challenge(transaction, claim)
     detail: dict[str, object] = {"profile": claim.profile} if claim.profile else {}
     if claim.remark:
         detail["remark"] = claim.remark
@@ -167,15 +158,32 @@ def _reserve(transaction: Transaction, linted: LintedTbs, claim: Claim, *, insta
     return certificate_id
 
 
-def _claim_enrollment(transaction: Transaction, claim: Claim, certificate_id: int) -> None:
+def consume_challenge(transaction: Transaction, claim: Claim) -> None:
+    """Mark the claim's challenge as used, here and only here. Raises ChallengeUsed when it was already."""
+    if claim.challenge_id is None:
+        return
+    used = transaction.execute(
+        "UPDATE challenges SET used_at = ? WHERE id = ? AND used_at IS NULL",
+        (to_seconds(transaction.now), claim.challenge_id),
+    )
+    if used.rowcount != 1:
+        raise ChallengeUsed("the challenge was used by another request a moment ago")
+
+
+def refuse_other_key(transaction: Transaction, claim: Claim) -> list[Row]:
+    """Id, evidence and state of the transaction's live enrollments. Raises TransactionReused."""
     rows = transaction.execute(
         "SELECT id, key_hash, evidence, state FROM enrollments WHERE transaction_id = ? AND profile = ? "
         "AND state IN ('waiting', 'approved', 'running', 'issued')",
         (claim.transaction_id, claim.profile),
     ).fetchall()
-    for enrollment_id, key_hash, evidence, state in rows:
-        if key_hash != claim.key_hash:
-            raise TransactionReused(f"transaction {claim.transaction_id[:80]!r} belongs to another key")
+    if any(key_hash != claim.key_hash for _, key_hash, _, _ in rows):
+        raise TransactionReused(f"transaction {claim.transaction_id[:80]!r} belongs to another key")
+    return [(enrollment_id, evidence, state) for enrollment_id, _, evidence, state in rows]
+
+
+def _claim_enrollment(transaction: Transaction, claim: Claim, certificate_id: int) -> None:
+    for enrollment_id, evidence, state in refuse_other_key(transaction, claim):
         if evidence == claim.evidence and enrollment_id != claim.enrollment_id and state in ("running", "issued"):
             raise ChallengeUsed("the same request is being served already")
     now = to_seconds(transaction.now)

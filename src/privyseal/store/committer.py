@@ -124,7 +124,9 @@ def _run_one(unit: _Unit[object], transaction: Transaction, connection: sqlite3.
     except (PrivysealError, sqlite3.IntegrityError) as error:
         connection.execute("ROLLBACK TO unit")
         transaction.rewind(head)
-        unit.error = error
+        # A constraint that no rule of ours saw coming, such as a serial that is there already.
+        known = isinstance(error, PrivysealError)
+        unit.error = error if known else StoreUnavailable(f"the store refused to keep it: {error}")
     connection.execute("RELEASE unit")
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from privyseal.errors import NotFound, PrivysealError, StoreUnavailable
 from privyseal.model.audit import AuditEvent
 from privyseal.model.enrollment import Claim, EnrollmentRecord, EnrollmentState
+from privyseal.store.certificates import consume_challenge, refuse_other_key
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
@@ -41,10 +42,12 @@ class EnrollmentLog:
         return tuple(_record(row) for row in rows)
 
     async def wait(self, claim: Claim, request_der: bytes) -> int:
-        """Store an enrollment that an operator has to decide; consumes its challenge."""
+        """Store an enrollment that an operator has to decide; consumes its challenge. Raises ChallengeUsed."""
 
         def work(transaction: Transaction) -> int:
             now = to_seconds(transaction.now)
+            if claim.transaction_id:
+                refuse_other_key(transaction, claim)
             enrollment_id = transaction.insert(
                 _INSERT,
                 (
@@ -52,10 +55,7 @@ class EnrollmentLog:
                     claim.evidence, claim.entity_id, 0, "", request_der,
                 ),
             )  # fmt: skip
-            if claim.challenge_id is not None:
-                transaction.execute(
-                    "UPDATE challenges SET used_at = ? WHERE id = ? AND used_at IS NULL", (now, claim.challenge_id)
-                )
+            consume_challenge(transaction, claim)
             transaction.audit(
                 AuditEvent(
                     event="enrollment.waiting",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from privyseal.errors import AlreadyRevoked, NotIssued
 from privyseal.model.audit import AuditEvent
@@ -16,6 +17,9 @@ from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
 from privyseal.x509.tbs import revoked_entry
+
+# Small objects by the million cost twice their contents; so they are joined a part at a time.
+_ENTRIES_AT_ONCE: Final = 10_000
 
 
 class StatusBook:
@@ -42,14 +46,19 @@ class StatusBook:
     async def entries(self, issuer_id: int) -> bytes:
         """See ``CrlLedger.entries``."""
         rows = self._database.reader.execute("SELECT entry FROM revocations WHERE issuer_id = ?", (issuer_id,))
-        return b"".join([entry for (entry,) in rows])
+        chunks: list[bytes] = []
+        while some := rows.fetchmany(_ENTRIES_AT_ONCE):
+            chunks.append(b"".join([entry for (entry,) in some]))
+        return b"".join(chunks)
 
     async def record_crl(self, issuer_id: int, number: int, crl: bytes) -> None:
         """See ``CrlLedger.record_crl``; the bodies of older CRLs are let go, their numbers stay."""
 
         def work(transaction: Transaction) -> None:
+            # It stays outdated if something was revoked since its number was reserved.
             transaction.execute(
-                "UPDATE crls SET state = 'published', crl = ? WHERE issuer_id = ? AND number = ?",
+                "UPDATE crls SET state = CASE state WHEN 'reserved' THEN 'published' ELSE state END, crl = ? "
+                "WHERE issuer_id = ? AND number = ?",
                 (crl, issuer_id, number),
             )
             transaction.execute(
@@ -77,6 +86,13 @@ class StatusBook:
         )
         return None if row is None else (row[0], from_seconds(row[1]), from_seconds(row[2]), row[3])
 
+    def crl_is_outdated(self, issuer_id: int) -> bool:
+        """True when something was revoked since the CRL in force was begun."""
+        row = self._database.read_one(
+            "SELECT state FROM crls WHERE issuer_id = ? AND crl IS NOT NULL ORDER BY number DESC LIMIT 1", (issuer_id,)
+        )
+        return row is not None and row[0] == "outdated"
+
     async def revoke(self, issuer_id: int, serial: int, *, revocation: Revocation, actor: str) -> None:
         """Revoke a certificate; status and CRL entry are stored in one transaction.
 
@@ -96,15 +112,15 @@ class StatusBook:
 
         await self._committer.run(work)
 
-    async def settle(self, instance_gone: Callable[[str], bool], *, actor: str) -> int:
-        """Settle reservations of processes that are gone; returns how many.
+    async def settle(self, instance_gone: Callable[[str], bool], *, stale_before: datetime, actor: str) -> int:
+        """Settle reservations of processes that are gone, and those from before ``stale_before``; returns how many.
 
         The signature may exist although it was never stored, so the serial is revoked as a precaution.
         """
         open_rows = self._database.read(
-            "SELECT id, issuer_id, serial, reserved_by FROM certificates WHERE status = 'reserved'"
+            "SELECT id, issuer_id, serial, reserved_by, reserved_at FROM certificates WHERE status = 'reserved'"
         )
-        orphans = [row for row in open_rows if instance_gone(row[3])]
+        orphans = [row for row in open_rows if row[4] < to_seconds(stale_before) or instance_gone(row[3])]
         for row in orphans:
             await self._committer.run(partial(_settle, row=row, actor=actor))
         return len(orphans)
@@ -144,6 +160,10 @@ def _store_revocation(
     since = revocation.invalid_since
     entry = revoked_entry(serial, revocation.at, reason=int(revocation.reason), invalid_since=since)
     transaction.execute("UPDATE certificates SET status = 'revoked' WHERE id = ?", (certificate_id,))
+    # So that a crash before the next CRL leaves a trace, and the next start publishes it.
+    transaction.execute(
+        "UPDATE crls SET state = 'outdated' WHERE issuer_id = ? AND state IN ('reserved', 'published')", (issuer_id,)
+    )
     transaction.execute(
         "INSERT INTO revocations VALUES (?,?,?,?,?,?)",
         (
