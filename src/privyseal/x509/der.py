@@ -25,8 +25,16 @@ def tlv(tag: int, *parts: bytes) -> bytes:
         return bytes((tag, 0x81, size)) + body
     if size < 0x10000:
         return bytes((tag, 0x82, size >> 8, size & 0xFF)) + body
+    del body  # a CRL's can be large: the header joins the parts, not a copy of them
+    return b"".join((header(tag, size), *parts))
+
+
+def header(tag: int, size: int) -> bytes:
+    """Identifier and length octets of an element with ``size`` contents octets."""
+    if size < 0x80:
+        return bytes((tag, size))
     length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + body
+    return bytes((tag, 0x80 | len(length))) + length
 
 
 def sequence(*parts: bytes) -> bytes:

@@ -68,15 +68,17 @@ def crl_tbs(
 ) -> bytes:
     """The DER of a version 2 TBSCertList; ``entries`` are stored ``revoked_entry`` encodings."""
     joined = b"".join(entries)
+    del entries  # there may be tens of megabytes: one copy less
     # RFC 5280 5.1.2.6: with nothing revoked the list is absent, not empty.
-    revoked = der.tlv(der.SEQUENCE, joined) if joined else b""
+    heading = der.header(der.SEQUENCE, len(joined)) if joined else b""
     return der.sequence(
         _VERSION_2,
         algorithm,
         issuer,
         der.time(this_update),
         der.time(next_update),
-        revoked,
+        heading,
+        joined,
         der.explicit(0, der.sequence(*crl_extensions)),
     )
 
