@@ -310,13 +310,13 @@ def scep_chain(patient: Patient) -> Iterator[Finding]:
     odd = [
         profile.name
         for profile in patient.application.profiles.all()
-        if profile.scep.enabled and profile.scep.chain is ChainShape.CA_ONLY
+        if profile.scep.enabled and profile.scep.chain is ChainShape.RA_ONLY
     ]
     if odd:
         yield Finding(
             Level.WARNING,
-            f"SCEP clients of {', '.join(odd)} get the CA certificate alone",
-            "they cannot encrypt to the RA unless they have its certificate from elsewhere",
+            f"SCEP clients of {', '.join(odd)} get the RA certificate alone",
+            "they cannot build a chain unless they have the CA certificates from elsewhere",
             ("privyseal profile create NAME --chain ra-and-full-chain ... --replace",),
         )
     else:

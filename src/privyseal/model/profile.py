@@ -38,11 +38,14 @@ class AtCaEnd(Enum):
 
 
 class ChainShape(Enum):
-    """What GetCACert answers (RFC 8894 section 4.2); clients differ in what they can read."""
+    """What GetCACert answers (RFC 8894 section 4.2); clients differ in what they can read.
+
+    The CA's certificate is never given as the one to encrypt to: its key would have to decrypt what strangers send.
+    """
 
     RA_THEN_CA = "ra-then-ca"
     RA_AND_FULL_CHAIN = "ra-and-full-chain"
-    CA_ONLY = "ca-only"
+    RA_ONLY = "ra-only"
 
 
 class RequestedName(Enum):

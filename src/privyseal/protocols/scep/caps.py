@@ -41,8 +41,8 @@ def ca_certificates(shape: CaCertificatesShape, *, ra: bytes, chain: Sequence[by
     """
     if not chain:
         raise InvalidValue("the chain for GetCACert is empty; it must begin with the issuing CA")
-    if shape is CaCertificatesShape.CA_ONLY:
-        return CA_CERTIFICATE_TYPE, chain[0]
+    if shape is CaCertificatesShape.RA_ONLY:
+        return CA_CERTIFICATE_TYPE, ra
     above = chain if shape is CaCertificatesShape.RA_AND_FULL_CHAIN else chain[:1]
     return CA_RA_CERTIFICATES_TYPE, cms_write.certificates_only((ra, *above))
 

@@ -50,7 +50,7 @@ class CaCertificatesShape(Enum):
 
     RA_THEN_CA = "ra-then-ca"
     RA_AND_FULL_CHAIN = "ra-and-full-chain"
-    CA_ONLY = "ca-only"
+    RA_ONLY = "ra-only"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,11 @@ def test_trap_3_ca_certificates_come_leaf_first_in_the_shape_asked_for(shape: Ca
         assert client.parse_ca_certificates(kind, body) == tuple(expected)
 
 
-def test_the_ca_alone_is_plain_der() -> None:
+def test_the_ra_alone_is_plain_der() -> None:
     chain = (odd.stranger().certificate, odd.device().certificate)
-    answer = caps.ca_certificates(CaCertificatesShape.CA_ONLY, ra=odd.ra().certificate, chain=chain)
-    assert answer == ("application/x-x509-ca-cert", odd.stranger().certificate)
-    assert client.parse_ca_certificates(*answer) == chain[:1]
+    answer = caps.ca_certificates(CaCertificatesShape.RA_ONLY, ra=odd.ra().certificate, chain=chain)
+    assert answer == ("application/x-x509-ca-cert", odd.ra().certificate)
+    assert client.parse_ca_certificates(*answer) == (odd.ra().certificate,)
 
 
 def test_a_chain_without_the_issuing_ca_is_refused() -> None:
