@@ -111,8 +111,8 @@ def main() -> None:
                 flush=True,
             )
         check(settings, count)
-    seconds, peak = min(run["seconds"] for run in runs), max(run["peak"] for run in runs) / 1024
-    ok = verdict("crl seconds, best run", seconds, "less than 2", ok=seconds < 2)
+    seconds, peak = max(run["seconds"] for run in runs), max(run["peak"] for run in runs) / 1024
+    ok = verdict("crl seconds, worst run", seconds, "less than 2", ok=seconds < 2)
     ok &= verdict("crl peak RSS in MB, worst run", peak, "less than 350", ok=peak < 350)
     if not ok and not chosen.quick:
         raise SystemExit(1)

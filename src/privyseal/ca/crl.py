@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from privyseal.ca.issuance import finish, prepare_crl, sign
@@ -20,7 +20,7 @@ class PublishedCrl:
 
     number: int
     next_update: datetime
-    encoded: bytes
+    encoded: bytes = field(repr=False)
 
 
 async def publish_crl(issuer: Issuer, signer: Signer, *, ledger: CrlLedger, now: datetime) -> PublishedCrl:

@@ -17,7 +17,7 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-65536",
+    "PRAGMA cache_size=-32768",
     "PRAGMA wal_autocheckpoint=4000",
     f"PRAGMA busy_timeout={_BUSY_MS}",
 )
