@@ -14,6 +14,9 @@ from privyseal.errors import PrivysealError
 from privyseal.model.authority import CaState
 
 INTERVAL_SECONDS: Final = 60.0
+RETENTION: Final = timedelta(days=90)
+"""How long refused attempts and challenges that nobody used are kept."""
+_PURGE_AT_ONCE: Final = 1000
 # Between reserving and recording lie milliseconds; what is open for so long met a fault and will not be recorded.
 STALE: Final = timedelta(minutes=10)
 _log: Final = logging.getLogger("privyseal.worker")
@@ -26,6 +29,10 @@ async def work_once(application: Application) -> None:
     )
     if settled:
         _log.warning("settled %d interrupted issuance(s): serials burnt and revoked as a precaution", settled)
+    kept_since = application.clock.now() - RETENTION
+    purged = await application.enrollments.purge(kept_since, most=_PURGE_AT_ONCE)
+    if purged:
+        _log.info("forgot %d refused attempts and unused challenges from before %s", purged, kept_since.date())
     for issuer in application.catalog.issuers():
         now = application.clock.now()
         if issuer.record.state is not CaState.ACTIVE or not issuer.view.not_before <= now <= issuer.view.not_after:

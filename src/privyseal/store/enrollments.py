@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from privyseal.errors import NotFound, PrivysealError, StoreUnavailable
@@ -115,6 +116,28 @@ class EnrollmentLog:
             )
 
         await self._committer.run(work)
+
+    async def purge(self, before: datetime, *, most: int) -> int:
+        """Forget attempts that got nothing and unused challenges, from before ``before``; at most so many of each.
+
+        Certificates and the audit trail are kept for ever; what strangers can make grow is not.
+        """
+
+        def work(transaction: Transaction) -> int:
+            limit = (to_seconds(before), most)
+            attempts = transaction.execute(
+                "DELETE FROM enrollments WHERE id IN (SELECT id FROM enrollments "
+                "WHERE at < ? AND state IN ('refused', 'failed') ORDER BY at LIMIT ?)",
+                limit,
+            )
+            secrets = transaction.execute(
+                "DELETE FROM challenges WHERE id IN (SELECT id FROM challenges "
+                "WHERE expires_at < ? AND used_at IS NULL ORDER BY expires_at LIMIT ?)",
+                limit,
+            )
+            return attempts.rowcount + secrets.rowcount
+
+        return await self._committer.run(work)
 
     def get(self, enrollment_id: int) -> EnrollmentRecord:
         """One attempt. Raises NotFound."""

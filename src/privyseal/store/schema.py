@@ -107,6 +107,8 @@ challenges = Table(
     _id(), _blob("hash"), _text("profile"), _int("entity_id"), _int("created_at"), _int("expires_at"),
     _int("used_at", null=True),
     UniqueConstraint("hash"),
+    Index("challenges_unused", "expires_at", sqlite_where=text("used_at IS NULL"),
+          postgresql_where=text("used_at IS NULL")),
     sqlite_strict=True,
 )  # fmt: skip
 
@@ -118,6 +120,8 @@ enrollments = Table(
     Index("enrollments_transaction", "transaction_id"),
     Index("enrollments_running", "certificate_id", sqlite_where=text("state = 'running'"),
           postgresql_where=text("state = 'running'")),
+    Index("enrollments_fruitless", "at", sqlite_where=text("state IN ('refused', 'failed')"),
+          postgresql_where=text("state IN ('refused', 'failed')")),
     Index("enrollments_waiting", "id", sqlite_where=text("state = 'waiting'"),
           postgresql_where=text("state = 'waiting'")),
     sqlite_strict=True,
