@@ -60,9 +60,7 @@ def publish(home: Path) -> None:
     signer = application.catalog.signer(issuer.id)
     before = peak_kilobytes()
     started = time.perf_counter()
-    published = asyncio.run(
-        publish_crl(issuer, signer, ledger=application.status_book, now=application.clock.now())
-    )
+    published = asyncio.run(publish_crl(issuer, signer, ledger=application.status_book, now=application.clock.now()))
     seconds = time.perf_counter() - started
     figures = {"seconds": seconds, "octets": len(published.encoded), "before": before, "peak": peak_kilobytes()}
     print(json.dumps(figures))

@@ -17,8 +17,8 @@ from processes import HERE, Server, python
 
 from privyseal.audit.chain import chain
 from privyseal.bootstrap import Application, build
-from privyseal.ca.founding import found_ca
 from privyseal.ca.form import CertificateForm
+from privyseal.ca.founding import found_ca
 from privyseal.config import Settings, load_settings, render_settings
 from privyseal.model.audit import AuditEvent, microseconds
 from privyseal.model.authority import CaKind, CaRequest, CrlRules

@@ -28,7 +28,7 @@ def with_constant(size: int) -> None:
         http.routes["constant"] = Route("constant", methods, 16 * 1024, Access.PUBLIC, "a benchmark", constant)
         return http
 
-    product.build_http = build_with_constant
+    vars(product)["build_http"] = build_with_constant
 
 
 def main() -> None:
