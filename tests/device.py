@@ -163,7 +163,8 @@ class Device:
 
     def renewal(self, *, kind: str = RENEWAL_REQ, csr: bytes | None = None, **options: Any) -> Sent:
         """A request signed by its newest certificate, without a challenge."""
-        return self.message(csr or self.csr(challenge=None), kind=kind, **({"by": self.holder} | options))
+        signer = options.pop("by", None) or self.holder
+        return self.message(csr or self.csr(challenge=None), kind=kind, by=signer, **options)
 
     def poll(self, sent: Sent, **options: Any) -> Sent:
         """CertPoll for an enrollment."""
