@@ -30,6 +30,8 @@ _FREE_OCTETS: Final = 256 << 20
 _EXPIRING_SHARE: Final = 0.8
 _SKEW: Final = timedelta(minutes=5)
 _SECONDS: Final = 5.0
+_NEW_CA: Final = "CA: privyseal ca create NEW --parent PARENT, then let the profiles name it"
+_SERVE: Final = "RA and OCSP: privyseal serve renews them by itself"
 
 
 class Level(Enum):
@@ -204,14 +206,14 @@ def _end_of(what: str, begins: datetime, ends: datetime, *, now: datetime, share
             Level.CRITICAL,
             f"{what} is valid from {moment(begins)} to {moment(ends)}, not now",
             "it has expired, or this clock is wrong",
-            ("check the clock", "CA: privyseal ca create NAME --parent PARENT --successor", "else: privyseal serve"),
+            ("check the clock", _NEW_CA, _SERVE),
         )
     elif now > begins + (ends - begins) * share:
         yield Finding(
             Level.WARNING,
             f"{what} ends {moment(ends)}",
             f"more than {share:.0%} of its life is over",
-            ("CA: privyseal ca create NAME --parent PARENT --successor", "else: privyseal serve renews it by itself"),
+            (_NEW_CA, _SERVE),
         )
 
 

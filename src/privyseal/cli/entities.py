@@ -92,7 +92,7 @@ def _get(kind: EntityKind) -> Verb:
     @verb("get", examples=(f"{kind.value} get {_NAMES[kind]}", f"{kind.value} get {_NAMES[kind]} -o json"))
     @click.argument("name")
     def get(session: Session, name: str) -> None:
-        """Show one device or user with its attributes."""
+        """Show one device or user: its attributes, and whether it may get certificates."""
         with session.application() as application:
             show_item(session, entity_item(application.entities.named(kind, name)))
 
