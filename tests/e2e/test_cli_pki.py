@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import sqlite3
 import stat
 from hashlib import sha256
@@ -323,3 +324,47 @@ def test_doctor_finds_what_is_wrong(line: CommandLine) -> None:
     line.passphrase.unlink()
     assert levels()["passphrase"] == "warning"
     assert "audit" in line.works("doctor", "--list").out
+
+
+def change_store(line: CommandLine, statement: str) -> None:
+    """Do to the store what the command line never does."""
+    with sqlite3.connect(line.home / "privyseal.db") as database:
+        database.execute(statement)
+    database.close()
+
+
+def test_a_ca_that_is_retired_issues_nothing(line: CommandLine) -> None:
+    change_store(line, "UPDATE authorities SET state = 'retired' WHERE name = 'sub'")
+    answer = line("profile", "preview", "wifi", "--device", "LAPTOP", "-o", "json")
+    assert (answer.code, answer.error["code"]) == (6, 6101)
+
+
+def test_a_key_of_another_ca_signs_nothing_that_leaves(line: CommandLine) -> None:
+    by_name = {name: line.home / "keys" / f"{ref}.pem" for name, ref in key_refs(line).items()}
+    by_name["sub"].write_bytes(by_name["top"].read_bytes())
+    out = str(line.place / "out")
+    answer = line("certificate", "issue", "--profile", "wifi", "--device", "LAPTOP", "--out", out, "-o", "json")
+    assert (answer.code, answer.error["code"]) == (1, 6106)
+    assert [item["status"] for item in line.json("certificate", "list", "--device", "LAPTOP")] == ["reserved"]
+
+
+def key_refs(line: CommandLine) -> dict[str, str]:
+    """CA name -> name of its key."""
+    with sqlite3.connect(line.home / "privyseal.db") as database:
+        found = dict(database.execute("SELECT name, key_ref FROM authorities").fetchall())
+    database.close()
+    return found
+
+
+def test_a_store_of_a_newer_program_is_left_alone(line: CommandLine) -> None:
+    change_store(line, "UPDATE meta SET value = '999' WHERE key = 'schema_version'")
+    answer = line("ca", "list", "-o", "json")
+    assert (answer.code, answer.error["code"]) == (1, 9006)
+
+
+def test_serve_says_when_its_address_is_taken(line: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        answer = line("serve", "--listen", listen, "-o", "json")
+    assert (answer.code, answer.error["code"]) == (1, 9010)
+    assert listen in answer.error["what"]
