@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from privyseal.ca.issuer import Issuer
 from privyseal.model.entity import EndEntity
 from privyseal.protocols.cms import PKCS1_V1_5, ContentCipher, KeyTransport
 from privyseal.protocols.scep import client
@@ -122,6 +123,11 @@ class Device:
         return Holder(self.key, self.issued[-1])
 
     @property
+    def issuer(self) -> Issuer:
+        """The CA of its profile."""
+        return self.service.app.catalog.issuer(self.service.app.profiles.get(self.profile).issuer)
+
+    @property
     def path(self) -> str:
         """Path of the SCEP endpoint."""
         return f"/scep/{self.profile}"
@@ -153,7 +159,9 @@ class Device:
         holder = by or self.self_signed
         drawn = nonce or os.urandom(16)
         name = transaction_id or f"{next(_numbers):040x}"
-        sealed = envelope(content, cipher=cipher, to=to or (self.service.ra,), transport=transport, by_ski=by_ski)
+        sealed = envelope(
+            content, cipher=cipher, to=to or self.service.ras_of(self.issuer)[:1], transport=transport, by_ski=by_ski
+        )
         attributes = scep_attributes(message_type=kind, transaction_id=name.encode(), nonce=drawn)
         return Sent(signed(sealed, by=holder, attributes=attributes, **signing), name, drawn, holder.rsa_key)
 
@@ -169,13 +177,13 @@ class Device:
     def poll(self, sent: Sent, **options: Any) -> Sent:
         """CertPoll for an enrollment."""
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.entity.name)]).public_bytes()
-        wanted = IssuerAndSubject(self.service.issuer.view.subject, subject)
+        wanted = IssuerAndSubject(self.issuer.view.subject, subject)
         content = der.sequence(wanted.issuer, wanted.subject)
         return self.message(content, kind=CERT_POLL, transaction_id=sent.transaction_id, **options)
 
     def get_cert(self, serial: int, *, issuer: bytes = b"", kind: str = GET_CERT, **options: Any) -> Sent:
         """GetCert, or with ``kind`` GetCRL."""
-        wanted = IssuerAndSerial(issuer or self.service.issuer.view.subject, serial)
+        wanted = IssuerAndSerial(issuer or self.issuer.view.subject, serial)
         return self.message(der.sequence(wanted.issuer, der.integer(wanted.serial_number)), kind=kind, **options)
 
     # --- talking -----------------------------------------------------------------------------------------
@@ -196,7 +204,7 @@ class Device:
             answer.body,
             transaction_id=sent.transaction_id,
             sender_nonce=sent.nonce,
-            trusted_ra=[self.service.ra.certificate],
+            trusted_ra=[ra.certificate for ra in self.service.ras_of(self.issuer)],
             private_key=sent.key,
         )
 

@@ -213,8 +213,12 @@ class Installation:
     @property
     def ra(self) -> Holder:
         """The RA certificate in use, with its key."""
-        service = self.app.catalog.services(self.issuer.id, CertificateKind.RA)[0]
-        return Holder(self.app.catalog.transport_key(service), service.certificate)
+        return self.ras_of(self.issuer)[0]
+
+    def ras_of(self, issuer: Issuer) -> list[Holder]:
+        """Every RA certificate of a CA that is still good, newest first, with its key."""
+        found = self.app.catalog.services(issuer.id, CertificateKind.RA)
+        return [Holder(self.app.catalog.transport_key(service), service.certificate) for service in found]
 
     def crl(self, name: str = ISSUING_CA) -> x509.CertificateRevocationList:
         """The CRL in force, over HTTP."""

@@ -188,7 +188,7 @@ class ScepEndpoint:
             raise
         except PrivysealError as error:
             _log.warning("%s %s", incident, f"[{error.code}] {error.what}", extra={"profile": profile.name})
-            return self._failure(message.address, form, error)
+            return self._failure(message.address, identity, error)
 
     async def _unread(self, body: bytes, form: CertificateForm, error: PrivysealError, incident: str) -> Response:
         """A message that does not verify or open: note the attempt; answer in SCEP when it says whom to answer."""
@@ -197,7 +197,7 @@ class ScepEndpoint:
         _log.warning("%s %s", incident, f"[{error.code}] {error.what}", extra={"profile": form.profile.name})
         if address is None:
             return http_answer(error, incident)
-        return self._failure(address, form, error)
+        return self._failure(address, self._newest(form), error)
 
     async def _note(
         self, profile: CertificateProfile, address: ReplyAddress | None, error: PrivysealError, incident: str
@@ -271,11 +271,11 @@ class ScepEndpoint:
             body = codec.build_reply_pending(message, signer=ra.signer, sender_nonce=nonce)
         return Response(200, caps.PKI_MESSAGE_TYPE, body)
 
-    def _failure(self, address: ReplyAddress, form: CertificateForm, error: PrivysealError) -> Response:
+    def _failure(self, address: ReplyAddress, ra: _Ra, error: PrivysealError) -> Response:
         body = codec.build_reply_failure(
             address,
             fail_info(error),
-            signer=self._newest(form).signer,
+            signer=ra.signer,  # the one that the client wrote to, as far as that is known: it may know no other
             sender_nonce=self._rng.bytes(NONCE_SIZE),
         )
         return Response(200, caps.PKI_MESSAGE_TYPE, body)
