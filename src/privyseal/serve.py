@@ -45,6 +45,7 @@ def serve(application: Application, listener: socket.socket, *, on_ready: Callab
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         date_header=False,
         loop="uvloop",
         http="httptools",

@@ -16,12 +16,13 @@ from typing import Final
 from privyseal.errors import AuditBroken
 from privyseal.model.audit import AuditEvent, AuditRow, microseconds
 
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 GENESIS: Final = sha256(b"privyseal audit chain v1").digest()
 
 
 def chain(event: AuditEvent, *, seq: int, at: datetime, previous: bytes) -> AuditRow:
     """The row that follows ``previous``."""
-    detail = json.dumps(event.detail, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    detail = _encode(event.detail)
     digest = _digest(seq, at, (event.event, event.actor, event.target, detail), previous=previous)
     return AuditRow(
         seq=seq,

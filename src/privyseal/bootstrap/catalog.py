@@ -43,8 +43,8 @@ class LiveCatalog:
         self._services: dict[tuple[int, CertificateKind], tuple[ServiceRecord, ...]] = {}
 
     def refresh(self) -> int:
-        """Drop what is stale; returns the catalog's version. Costs one PRAGMA when nobody wrote anything."""
-        version = self._database.version()
+        """Drop what is stale; returns the catalog's version. Costs next to nothing when nobody wrote."""
+        version = self._database.recent_version()
         if version != self._seen[0]:
             catalog = self._database.catalog_version()
             if catalog != self._seen[1]:

@@ -28,7 +28,7 @@ from privyseal.model.entity import EndEntity
 from privyseal.model.profile import CertificateProfile
 from privyseal.ra.ports import Catalog, EntityBook, Inventory
 from privyseal.x509.algorithms import algorithm_of, verify_signature
-from privyseal.x509.certificate import CertificateView, read_certificate
+from privyseal.x509.certificate import CertificateView, read_certificate, read_issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,14 @@ class Identification:
     def holder(self, certificate: bytes) -> CertificateRecord | None:
         """The record of a certificate that one of our CAs really signed, or None for anything else."""
         try:
+            issuers = self._catalog.issuer_of(read_issuer(certificate))
+            if not issuers:
+                return None
             view = read_certificate(certificate)
         except MalformedDer:
             # Some clients sign with a throw-away version 1 certificate; it is simply not ours.
             return None
-        for issuer in self._catalog.issuer_of(view.issuer):
+        for issuer in issuers:
             if view.algorithm != issuer.algorithm.identifier:
                 continue
             try:

@@ -95,6 +95,7 @@ class GroupCommitter:
                 _run_one(unit, transaction, connection)
             transaction.seal()
             await loop.run_in_executor(None, connection.execute, "COMMIT")
+            self._database.commits += 1
             for unit in batch:
                 unit.settled = True
         finally:

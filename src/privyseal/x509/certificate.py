@@ -128,6 +128,15 @@ def read_certificate(encoded: bytes) -> CertificateView:
     )
 
 
+def read_issuer(encoded: bytes) -> bytes:
+    """The issuer's name alone: enough to tell that a certificate is not ours. Raises MalformedDer."""
+    fields = within(encoded, 0, len(encoded), tag=der.SEQUENCE, what="certificate")
+    inside = spans(encoded, fields[0][2], fields[0][3]) if fields else []
+    if len(inside) < 7 or inside[0][0] != 0xA0:
+        raise MalformedDer("only version 3 certificates are read")
+    return encoded[inside[3][1] : inside[3][3]]
+
+
 def _read_extensions(data: bytes, trailing: list[Span]) -> Mapping[str, tuple[bool, bytes]]:
     found: dict[str, tuple[bool, bytes]] = {}
     for tag, _, body, end in trailing:

@@ -185,27 +185,32 @@ def read(data: bytes, position: int = 0, limit: int | None = None) -> Element:
 
     Raises MalformedDer when it does not fit inside ``limit`` (default: the end of ``data``).
     """
-    end = len(data) if limit is None else limit
-    if position + 2 > end:
+    body, end = offsets(data, position, len(data) if limit is None else limit)
+    return Element(data, position, body, end)
+
+
+def offsets(data: bytes, position: int, limit: int) -> tuple[int, int]:
+    """Where the contents of the element at ``position`` begin and end, by the rules of ``read``. Raises MalformedDer."""
+    if position + 2 > limit:
         raise MalformedDer("the encoding ends inside an element")
     if data[position] & 0x1F == 0x1F:
         raise MalformedDer("a tag number above 30 is not used by any structure we read")
-    first = data[position + 1]
+    size = data[position + 1]
     body = position + 2
-    size = first
-    if first >= 0x80:
-        count = first & 0x7F
+    if size >= 0x80:
+        count = size & 0x7F
         if count == 0 or count > 4:
             raise MalformedDer("indefinite or oversized length")
-        if body + count > end:
+        if body + count > limit:
             raise MalformedDer("the encoding ends inside a length")
         size = int.from_bytes(data[body : body + count], "big")
         body += count
         if size < 0x80 or size >> (8 * (count - 1)) == 0:
             raise MalformedDer("a length is not minimally encoded")
-    if body + size > end:
+    end = body + size
+    if end > limit:
         raise MalformedDer("an element is longer than what holds it")
-    return Element(data, position, body, body + size)
+    return body, end
 
 
 def read_only(data: bytes, tag: int, what: str) -> Element:

@@ -48,6 +48,7 @@ _ROCA_PRIMES = _odd_primes(168)
 _ROCA_PRODUCT = math.prod(_ROCA_PRIMES)
 _ROCA_MASKS = [(p, mask) for p in _ROCA_PRIMES if (mask := _powers_of_65537(p)).bit_count() < p - 1]
 _SQUARES_64 = frozenset(n * n % 64 for n in range(64))
+_RESIDUES = 64 * 45045
 _SQUARES_45045 = frozenset(n * n % 45045 for n in range(45045))
 
 
@@ -154,11 +155,13 @@ def check_rsa_numbers(modulus: int, exponent: int) -> None:
 
 def _check_primes_apart(modulus: int) -> None:
     # Fermat: n = a*a - b*b is found at once when the primes are close, for a starts at the root of n.
-    a = math.isqrt(modulus - 1) + 1
-    square = a * a - modulus
-    for _ in range(_FERMAT_ROUNDS):
-        # The residues throw out all but one in about 200 numbers before the costly root.
-        if square & 63 in _SQUARES_64 and square % 45045 in _SQUARES_45045 and math.isqrt(square) ** 2 == square:
-            raise WeakKey("the two RSA primes are so close that Fermat's method finds them")
-        square += 2 * a + 1
+    first = math.isqrt(modulus - 1) + 1
+    # Nearly all rounds are decided by residues, in small numbers; only one in about 200 takes the costly root.
+    a, square = first % _RESIDUES, (first * first - modulus) % _RESIDUES
+    for step in range(_FERMAT_ROUNDS):
+        if square & 63 in _SQUARES_64 and square % 45045 in _SQUARES_45045:
+            candidate = (first + step) ** 2 - modulus
+            if math.isqrt(candidate) ** 2 == candidate:
+                raise WeakKey("the two RSA primes are so close that Fermat's method finds them")
+        square = (square + 2 * a + 1) % _RESIDUES
         a += 1

@@ -14,23 +14,22 @@ Span = tuple[int, int, int, int]
 
 def span(data: bytes, position: int, limit: int) -> Span:
     """The element at ``position`` that must end at or before ``limit``. Raises MalformedDer."""
-    body = position + 2
-    if body <= limit:
-        tag, size = data[position], data[position + 1]
-        # Short-form lengths are nearly all there are; der.read holds the rules for the rest.
-        if size < 0x80 and tag & 0x1F != 0x1F and body + size <= limit:
-            return tag, position, body, body + size
-    element = der.read(data, position, limit)
-    return element.tag, position, element.body, element.end
+    body, end = der.offsets(data, position, limit)
+    return data[position], position, body, end
 
 
 def spans(data: bytes, position: int, limit: int) -> list[Span]:
     """All elements from ``position`` to exactly ``limit``. Raises MalformedDer."""
     found: list[Span] = []
     while position < limit:
-        item = span(data, position, limit)
-        found.append(item)
-        position = item[3]
+        body = position + 2
+        # Most elements are short; der.offsets holds the rules for the rest and for what is wrong.
+        if body > limit or (size := data[position + 1]) >= 0x80 or body + size > limit or data[position] & 0x1F == 0x1F:
+            body, end = der.offsets(data, position, limit)
+        else:
+            end = body + size
+        found.append((data[position], position, body, end))
+        position = end
     return found
 
 
