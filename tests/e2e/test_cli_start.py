@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import pty
 import stat
 import sys
 import time
@@ -155,3 +158,43 @@ def test_ctrl_c_is_exit_130(line: CommandLine) -> None:
 def test_quiet_says_nothing_but_the_result(line: CommandLine) -> None:
     assert line.works("-q", *INIT).err == ""
     assert line.works("device", "create", "a", "-q").err == ""
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_name_that_the_terminal_cannot_show_is_no_fault(line: CommandLine, form: str) -> None:
+    line.works(*INIT)
+    line.works("user", "create", "ada", "--display-name", "Ädä")
+    words = ["--home", str(line.home), "user", "get", "ada", "-o", form]
+    environment = {"PYTHONIOENCODING": "ascii"}
+    seen = run([sys.executable, "-P", "-m", "privyseal", *words], environment=environment).must_work()
+    shown = json.loads(seen.out)["display_name"] if form == "json" else seen.out.decode("ascii")
+    assert ("Ädä" if form == "json" else "\\xc4d\\xe4") in shown
+
+
+def test_on_a_terminal_init_asks_twice_for_the_passphrase(line: CommandLine) -> None:
+    words = [sys.executable, "-P", "-m", "privyseal", "--home", str(line.home), "init"]
+    environment = {name: value for name, value in os.environ.items() if name != "PRIVYSEAL_PASSPHRASE_FILE"}
+    child, terminal = pty.fork()
+    if child == 0:  # pragma: no cover - the other process
+        os.execve(sys.executable, words, environment)
+    seen = b""
+    for question, answer in (
+        (b"Organization", b"T"),
+        (b"URL", b"http://127.0.0.1:9"),
+        (b"keys:", b"a b c"),
+        (b":", b"a b c"),
+    ):
+        while question not in seen:
+            seen += os.read(terminal, 1024)
+        seen = b""
+        os.write(terminal, answer + b"\n")
+    with contextlib.suppress(OSError):  # how a terminal ends on Linux
+        while more := os.read(terminal, 1024):
+            seen += more
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, seen
+    assert b"a b c" not in seen
+    line.passphrase.write_text("a b c\n")
+    line.passphrase.chmod(0o600)
+    seen_by = run([*words[:-1], "--passphrase-file", line.passphrase, "doctor"])  # as a program: tests stretch less
+    assert "the passphrase opens the keys" in seen_by.text, seen_by.text

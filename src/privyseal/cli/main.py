@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -25,6 +26,9 @@ LOG_NAME: Final = "privyseal.log"
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
     session = Session()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in another script is no reason to fail
     try:
         result = root().main(list(arguments), prog_name="privyseal", standalone_mode=False, obj=session)
         sys.stdout.flush()
@@ -68,7 +72,7 @@ def _report(error: PrivysealError, session: Session, *, incident: str = "") -> N
         }
         if incident:
             body["incident"] = incident
-        print(json.dumps(body, ensure_ascii=False), file=sys.stderr)
+        print(json.dumps(body), file=sys.stderr)
         return
     lines = [f"error[{error.code:04}] {error.title}", f"  what  {error.what}", f"  why   {error.why}"]
     lines += [f"  mend  {way}" for way in error.mend]
@@ -79,7 +83,7 @@ def _report(error: PrivysealError, session: Session, *, incident: str = "") -> N
 def _report_usage(error: click.ClickException, session: Session) -> None:
     if session.output == "json":
         body = {"code": 0, "title": "Wrong usage", "what": error.format_message(), "why": "", "mend": ["see --help"]}
-        print(json.dumps(body, ensure_ascii=False), file=sys.stderr)
+        print(json.dumps(body), file=sys.stderr)
     else:
         error.show(sys.stderr)
 

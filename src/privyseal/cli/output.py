@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from privyseal.cli.session import Session, is_terminal
+from privyseal.cli.session import Session, carries_utf8, is_terminal
 
 Item = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ def write_bytes(content: bytes) -> None:
 
 def write_json(value: object) -> None:
     """One JSON document."""
-    write_text(json.dumps(value, indent=2, ensure_ascii=False))
+    write_text(json.dumps(value, indent=2, ensure_ascii=not carries_utf8(sys.stdout)))
 
 
 def show_item(session: Session, item: Item) -> None:
@@ -82,8 +82,7 @@ def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    utf8 = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    table = Table(box=box.SIMPLE_HEAD if utf8 else box.ASCII, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD if carries_utf8(sys.stdout) else box.ASCII, pad_edge=False)
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in rows:

@@ -93,7 +93,11 @@ def is_terminal(stream: object) -> bool:
 
 def tick(stream: object, *, good: bool = True) -> str:
     """A tick or a cross, in ASCII where the stream cannot carry more."""
-    encoding = str(getattr(stream, "encoding", "") or "").lower().replace("-", "")
-    if encoding.startswith("utf"):
+    if carries_utf8(stream):
         return "✔" if good else "✗"
     return "ok" if good else "x"
+
+
+def carries_utf8(stream: object) -> bool:
+    """True when every character can be written to it."""
+    return str(getattr(stream, "encoding", "") or "").lower().startswith("utf")
