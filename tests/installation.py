@@ -51,8 +51,8 @@ _numbers = itertools.count(1)
 
 
 def quick_passphrases() -> None:
-    """Makes stretching the passphrase cheap. Directories made like that open only in processes that did the same."""
-    vars(keys)["_SCRYPT_N"] = 1024
+    """Makes stretching the passphrase cheap for key directories made from here on."""
+    vars(keys)["_SCRYPT_N"] = 2
 
 
 quick_passphrases()

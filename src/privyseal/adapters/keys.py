@@ -33,6 +33,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 # About 100 ms and 64 MiB once per start (RFC 7914); an attacker pays it for every guess.
 _SCRYPT_N: Final = 2**16
 _SCRYPT_R: Final = 8
+_SCRYPT_MOST: Final = 2**23  # of n * r: 1 GiB
 _SLOW_BITS: Final = 4096
 _CURVES: Final[dict[KeyType, ec.EllipticCurve]] = {
     KeyType.P256: ec.SECP256R1(),
@@ -135,22 +136,27 @@ def _unlock(path: Path, passphrase: str) -> bytes:
     """The file password; on first use the salt is drawn and a check value stored beside it."""
     if not path.exists():
         salt = os.urandom(16)
-        password = _stretch(passphrase, salt)
+        password = _stretch(passphrase, salt, _SCRYPT_N, _SCRYPT_R)
         body = {"kdf": "scrypt", "n": _SCRYPT_N, "r": _SCRYPT_R, "p": 1, "salt": salt.hex(), "check": _check(password)}
         write_atomically(path, json.dumps(body, indent=1).encode())
         sync_directory(path.parent)
         return password
-    stored = json.loads(path.read_text())
-    password = _stretch(passphrase, bytes.fromhex(stored["salt"]))
-    if not compare_digest(_check(password), stored["check"]):
+    try:
+        stored = json.loads(path.read_text())
+        salt, check, n, r = bytes.fromhex(stored["salt"]), str(stored["check"]), int(stored["n"]), int(stored["r"])
+        # As they were when the directory was made, but never so large that opening it would take the machine down.
+        if n * r > _SCRYPT_MOST or stored["p"] != 1:
+            raise ValueError("scrypt parameters out of bounds")
+        password = _stretch(passphrase, salt, n, r)
+    except (ValueError, KeyError, TypeError) as error:
+        raise PassphraseWrong(f"{path} is damaged", mend=("restore it from a backup",)) from error
+    if not compare_digest(_check(password), check):
         raise PassphraseWrong(f"the passphrase does not fit the keys in {path.parent}")
     return password
 
 
-def _stretch(passphrase: str, salt: bytes) -> bytes:
-    derived = scrypt(
-        passphrase.encode(), salt=salt, n=_SCRYPT_N, r=_SCRYPT_R, p=1, maxmem=128 * _SCRYPT_N * _SCRYPT_R * 2, dklen=32
-    )
+def _stretch(passphrase: str, salt: bytes, n: int, r: int) -> bytes:
+    derived = scrypt(passphrase.encode(), salt=salt, n=n, r=r, p=1, maxmem=128 * n * r * 2 + 2**20, dklen=32)
     return base64.b64encode(derived)
 
 
