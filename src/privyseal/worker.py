@@ -39,7 +39,7 @@ async def work_once(application: Application) -> None:
             continue
         try:
             signer = application.catalog.signer(issuer.id)
-            if settled or application.status.crl_is_due(issuer):
+            if application.status.crl_is_due(issuer):
                 published = await application.status.publish(issuer, signer)
                 _log.info("CRL %d of %s published", published.number, issuer.record.name)
             for kind in await refresh_services(issuer, application.workshop()):
