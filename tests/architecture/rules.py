@@ -26,7 +26,10 @@ CLOCK_AND_CHANCE: Final = re.compile(
     r"|secrets\.\w+|random\.\w+|(uuid\.)?uuid[147]|(\w+\.)*random_serial_number"
 )
 # Every other `.sign(` would be a second road to a signature.
-MAY_SIGN: Final = re.compile(r"ca/issuance\.py|adapters/keys(/.*|_\w+|)\.py|protocols/scep/(client|codec|replies)\.py")
+# The SCEP clients (ours and the probing one) sign requests with a device's key, never with one of a CA.
+MAY_SIGN: Final = re.compile(
+    r"ca/issuance\.py|adapters/(keys(/.*|_\w+|)|scep_client)\.py|protocols/scep/(client|codec)\.py"
+)
 MAY_CATCH_ALL: Final = {"endpoints/app.py", "worker.py", "cli/main.py"}
 # Paths of somebody's machine and hosts of registries; in two pieces, so that this file does not find itself.
 NOT_OURS: Final = re.compile(

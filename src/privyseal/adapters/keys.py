@@ -135,6 +135,9 @@ def _encode(key: PrivateKey, password: bytes) -> bytes:
 def _unlock(path: Path, passphrase: str) -> bytes:
     """The file password; on first use the salt is drawn and a check value stored beside it."""
     if not path.exists():
+        if any(path.parent.glob("*.pem")):
+            # A new salt would lock the keys that are there away for good.
+            raise PassphraseWrong(f"{path} is missing beside the keys", mend=("restore it from a backup",))
         salt = os.urandom(16)
         password = _stretch(passphrase, salt, _SCRYPT_N, _SCRYPT_R)
         body = {"kdf": "scrypt", "n": _SCRYPT_N, "r": _SCRYPT_R, "p": 1, "salt": salt.hex(), "check": _check(password)}

@@ -130,12 +130,12 @@ class EnrollmentLog:
                 "WHERE at < ? AND state IN ('refused', 'failed') ORDER BY at LIMIT ?)",
                 limit,
             )
-            secrets = transaction.execute(
+            unused = transaction.execute(
                 "DELETE FROM challenges WHERE id IN (SELECT id FROM challenges "
                 "WHERE expires_at < ? AND used_at IS NULL ORDER BY expires_at LIMIT ?)",
                 limit,
             )
-            return attempts.rowcount + secrets.rowcount
+            return attempts.rowcount + unused.rowcount
 
         return await self._committer.run(work)
 
