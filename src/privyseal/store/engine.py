@@ -76,7 +76,7 @@ class Database:
         return 0 if row is None else int(row[0])
 
     def recent_version(self) -> int:
-        """Like ``version``, but what another process committed may show 5 ms late. For what is asked many times over."""
+        """Like ``version``, but what another process committed may show 5 ms late; for what is asked all the time."""
         now = time.monotonic()
         if self._recent[0] != self.commits or now >= self._recent[1]:
             self._recent = (self.commits, now + _RECENT_SECONDS, self.version())

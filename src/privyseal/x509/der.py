@@ -190,7 +190,7 @@ def read(data: bytes, position: int = 0, limit: int | None = None) -> Element:
 
 
 def offsets(data: bytes, position: int, limit: int) -> tuple[int, int]:
-    """Where the contents of the element at ``position`` begin and end, by the rules of ``read``. Raises MalformedDer."""
+    """Where the contents of the element at ``position`` begin and end, as ``read`` has it. Raises MalformedDer."""
     if position + 2 > limit:
         raise MalformedDer("the encoding ends inside an element")
     if data[position] & 0x1F == 0x1F:
