@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 from privyseal.audit.chain import verify_chain
@@ -36,15 +36,17 @@ class AuditTrail:
         who can rewrite the whole file.
         """
         self._database.reader.execute("BEGIN")
+        rows = self._rows()
         try:
             head = self._database.read_one("SELECT seq, digest FROM audit_head WHERE id = 1")
             if head is None:
                 raise AuditBroken("the head of the audit trail is missing")
-            return verify_chain(self._rows(), head_seq=head[0], head_digest=head[1]), head[1]
+            return verify_chain(rows, head_seq=head[0], head_digest=head[1]), head[1]
         finally:
+            rows.close()  # an open cursor would hold the reader to this moment
             self._database.reader.execute("COMMIT")
 
-    def _rows(self) -> Iterator[AuditRow]:
+    def _rows(self) -> Generator[AuditRow, None, None]:
         for row in self._database.reader.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY seq"):
             yield _row(row)
 
