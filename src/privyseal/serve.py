@@ -12,14 +12,63 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from typing import Final
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.http import build_http
 from privyseal.errors import AddressInUse
 from privyseal.worker import work_forever, work_once
+
+_HEAD_LIMIT: Final = 128 * 1024
+_HEAD_SECONDS: Final = 20.0
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's httptools protocol, which by itself takes a request line and headers of any length and duration."""
+
+    _head = 0
+    _in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A peer that says nothing is not waited for long."""
+        super().connection_made(transport)  # type: ignore[arg-type] # uvicorn narrows it to Transport
+        self._deadline = self.loop.call_later(_HEAD_SECONDS, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is left to wait for."""
+        self._rest()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """As uvicorn does it, as long as the head is within bounds."""
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head += len(data)
+            if self._head > _HEAD_LIMIT:
+                self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._in_head = True
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is over."""
+        self._in_head, self._head = False, 0
+        self._rest()
+        super().on_headers_complete()
+
+    def _rest(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -48,7 +97,7 @@ def serve(application: Application, listener: socket.socket, *, on_ready: Callab
         proxy_headers=False,
         date_header=False,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
         limit_concurrency=1000,

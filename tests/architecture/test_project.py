@@ -39,6 +39,7 @@ def third_party(sources: list[Source]) -> set[str]:
                 found.update(alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 found.add(node.module.partition(".")[0])
+                found.update({"httptools"} & {node.module.rpartition(".")[2].removesuffix("_impl")})
             elif isinstance(node, ast.Constant) and node.value in {"uvloop", "httptools"}:
                 found.add(str(node.value))
     return found - set(sys.stdlib_module_names) - {"privyseal"}
