@@ -10,7 +10,7 @@ from typing import Final
 from privyseal.errors import InvalidValue
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-_PATTERN: Final = re.compile(r"(\d{1,9})([smhdwy])")
+_PATTERN: Final = re.compile(r"(\d{1,10})([smhdwy])")
 _LONGEST: Final = timedelta(days=365 * 100)
 
 
