@@ -69,7 +69,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 
 async def send_response(send: Send, response: Response) -> None:
-    """Write an answer; uvloop sends head and body of one loop turn in one write."""
+    """Write an answer, head and body in one turn of the loop: the server sends such in one piece."""
     await send(
         {
             "type": "http.response.start",

@@ -14,6 +14,7 @@ from privyseal.errors import (
     MalformedRequest,
     MessageSignatureInvalid,
     MessageTooLarge,
+    NextCaNotAvailable,
     NotFound,
     NotIssued,
     PrivysealError,
@@ -45,6 +46,7 @@ _OCSP: Final[dict[type[PrivysealError], OcspError]] = {
 _HTTP: Final[dict[type[PrivysealError], int]] = {
     MessageTooLarge: 413,
     NotFound: 404,
+    NextCaNotAvailable: 404,
     InputError: 400,
     SetupError: 503,
     PrivysealError: 403,

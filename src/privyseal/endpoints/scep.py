@@ -152,8 +152,7 @@ class ScepEndpoint:
     def _next_ca(self, form: CertificateForm) -> Response:
         successor = self._authorities.successor(form.issuer)
         if successor is None:
-            error = NextCaNotAvailable(f"CA {form.issuer.record.name} has no successor yet")
-            return text(404, error.title)
+            raise NextCaNotAvailable(f"CA {form.issuer.record.name} has no successor yet")
         content_type, body = caps.next_ca_reply(
             (successor.view.encoded,), signer=self._newest(form).signer, digest=Digest.SHA256
         )
