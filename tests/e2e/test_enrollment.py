@@ -13,10 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from privyseal.errors import (
     ChallengeUsed,
+    EnrollmentRejected,
+    NextCaNotAvailable,
     NotAuthenticated,
     RenewalSignerRefused,
     RenewalTooEarly,
     TransactionReused,
+    UnknownTransaction,
 )
 from privyseal.model.authority import CaKind
 from privyseal.model.enrollment import EnrollmentState
@@ -120,11 +123,12 @@ def test_pending_then_approved_then_polled(manual: Device) -> None:
     assert "enrollment.approved" in events
 
 
-def test_pending_then_rejected_is_a_failure(manual: Device) -> None:
+def test_pending_then_rejected_is_a_failure(manual: Device, caplog: pytest.LogCaptureFixture) -> None:
     sent = manual.request()
     manual.send(sent)
     decide(manual.service, EnrollmentState.REFUSED)
     assert manual.send(manual.poll(sent)).status is PkiStatus.FAILURE
+    assert f"[{EnrollmentRejected.code}]" in caplog.text
     assert manual.send(sent).status is PkiStatus.FAILURE  # its challenge is spent
     assert "enrollment.refused" in manual.service.events()
 
@@ -163,6 +167,11 @@ def test_somebody_else_cannot_poll(manual: Device) -> None:
     stranger = Device(manual.service, profile="manual", key_name="stranger")
     assert manual.send(stranger.poll(sent)).status is PkiStatus.FAILURE
     assert manual.enroll(manual.poll(sent))
+
+
+def test_a_poll_for_a_transaction_that_never_was_is_a_failure(device: Device, caplog: pytest.LogCaptureFixture) -> None:
+    assert device.send(device.poll(device.request())).status is PkiStatus.FAILURE
+    assert f"[{UnknownTransaction.code}]" in caplog.text
 
 
 def test_a_device_that_was_disabled_while_waiting_gets_nothing(manual: Device) -> None:
@@ -285,7 +294,8 @@ def test_get_crl_gives_the_crl_in_force(device: Device) -> None:
 def test_get_next_ca_cert_exists_only_with_a_staged_successor(device: Device) -> None:
     service = device.service
     target = f"{device.path}?operation=GetNextCACert"
-    assert service.get(target).status == 404
+    missing = service.get(target)
+    assert (missing.status, missing.body.decode().strip()) == (404, NextCaNotAvailable.title)
     assert b"GetNextCACert" not in service.get(f"{device.path}?operation=GetCACaps").body
     successor = service.found(ISSUING_CA, successor=True, subject=DistinguishedName.parse("CN=DEMO Next,O=Example"))
     assert successor.record.version == 2
