@@ -70,6 +70,7 @@ class CertificateForm:
         self._usage_rsa = extensions.key_usage(usages)
         # Only RSA can encipher: the profile's encipherment is left out for other keys (RFC 8813, RFC 8410).
         self._usage_other = extensions.key_usage(usages - _ENCIPHERMENT or {KeyUsage.DIGITAL_SIGNATURE})
+        self._usage_values = {usage: _value(usage) for usage in (self._usage_rsa, self._usage_other)}
 
     def names(self, entity: EndEntity) -> EntityNames:
         """Subject, SAN and SID for this entity. Raises VariableWithoutValue, InvalidName, InvalidSid."""
@@ -107,7 +108,7 @@ class CertificateForm:
         ]
         exact: dict[str, bytes | None] = {
             oids.EXT_KEY_USAGE: self._purposes_value,
-            oids.KEY_USAGE: _value(usage),
+            oids.KEY_USAGE: self._usage_values[usage],
             oids.NTDS_CA_SECURITY_EXT: names.sid.extension_value() if names.sid else None,
         }
         if names.san:

@@ -37,7 +37,8 @@ class _Unit(Generic[T]):
 class GroupCommitter:
     """Runs units of work in order; ``run`` returns when the unit is on disk, or raises what it raised.
 
-    A unit that raises is rolled back alone (savepoint); its companions commit.
+    A unit that raises is rolled back alone; its companions commit. Then all of the batch runs a second time, so a
+    unit may do nothing but read and write through its transaction.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -97,12 +98,22 @@ class GroupCommitter:
         self._complete = None
 
     async def _commit(self, batch: list[_Unit[object]]) -> None:
+        try:
+            await self._write(batch, apart=False)
+        except (PrivysealError, sqlite3.IntegrityError):
+            # One of them may not be. Savepoints cost, so they are set only now that one is needed.
+            await self._write(batch, apart=True)
+
+    async def _write(self, batch: list[_Unit[object]], *, apart: bool) -> None:
         loop, connection = asyncio.get_running_loop(), self._database.writer
         await self._begin(connection)
         try:
             transaction = Transaction(connection, self._clock.now())
             for unit in batch:
-                _run_one(unit, transaction, connection)
+                if apart:
+                    _run_apart(unit, transaction, connection)
+                else:
+                    unit.result = unit.work(transaction)
             transaction.seal()
             await loop.run_in_executor(None, connection.execute, "COMMIT")
             self._database.commits += 1
@@ -127,7 +138,7 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _run_one(unit: _Unit[object], transaction: Transaction, connection: sqlite3.Connection) -> None:
+def _run_apart(unit: _Unit[object], transaction: Transaction, connection: sqlite3.Connection) -> None:
     connection.execute("SAVEPOINT unit")
     head = transaction.head
     try:
