@@ -35,7 +35,8 @@ async def work_once(application: Application) -> None:
         _log.info("forgot %d refused attempts and unused challenges from before %s", purged, kept_since.date())
     for issuer in application.catalog.issuers():
         now = application.clock.now()
-        if issuer.record.state is not CaState.ACTIVE or not issuer.view.not_before <= now <= issuer.view.not_after:
+        # A retired CA signs no certificates, but those that it signed still need its CRL and OCSP answers.
+        if issuer.record.state is CaState.STAGED or not issuer.view.not_before <= now <= issuer.view.not_after:
             continue
         try:
             signer = application.catalog.signer(issuer.id)

@@ -101,12 +101,12 @@ def _next_version(request: CaRequest, register: AuthorityRegister) -> int:
 
 
 async def refresh_services(issuer: Issuer, shop: Workshop) -> tuple[CertificateKind, ...]:
-    """Give the CA an RA (issuing CAs) and an OCSP responder when it has none or the newest nears its end.
+    """Give the CA an RA (active issuing CAs) and an OCSP responder when it has none or the newest nears its end.
 
     Returns the kinds that were renewed. Older ones stay until they expire: devices may still hold them.
     """
     wanted = [CertificateKind.OCSP]
-    if issuer.record.kind is CaKind.ISSUING:
+    if issuer.record.kind is CaKind.ISSUING and issuer.record.state is CaState.ACTIVE:
         wanted.append(CertificateKind.RA)
     renewed: list[CertificateKind] = []
     now = shop.clock.now()

@@ -23,7 +23,7 @@ from privyseal.cli.session import Session
 from privyseal.cli.values import REASON, read_given, write_result
 from privyseal.cli.verb import verb
 from privyseal.errors import InvalidValue, NameTaken
-from privyseal.model.certificate import format_serial
+from privyseal.model.certificate import CertificateKind, format_serial
 from privyseal.model.revocation import CrlReason
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.csr import parse_request
@@ -133,7 +133,8 @@ def revoke(session: Session, serial: str, reason: str, invalid_since: str | None
     """Revoke a certificate for good and publish a new CRL at once; OCSP says so from the same moment.
 
     A relying party that holds an older CRL goes on accepting the certificate until that CRL ends. A device
-    that is still enabled can enroll again: disable it as well if it should not.
+    that is still enabled can enroll again: disable it as well if it should not. A CA whose own certificate is
+    revoked is retired: it issues nothing more.
     """
     since = None if invalid_since is None else _time(invalid_since)
     with session.application(keys=True) as application:
@@ -157,6 +158,8 @@ def revoke(session: Session, serial: str, reason: str, invalid_since: str | None
     session.done(f"revoked {item['serial']}; CRL {published.number} of {issuer.record.name} says so")
     if before is not None:
         session.say(f"  note  who holds CRL {before[0]} accepts it until {moment(before[2])}")
+    if record.kind is CertificateKind.CA:
+        session.say("  note  the CA is retired: it issues nothing more; its CRL and OCSP answers go on")
     session.say(f"  next  privyseal certificate status {item['serial']}")
 
 

@@ -21,7 +21,7 @@ class CaKind(Enum):
 
 
 class CaState(Enum):
-    """Life cycle. Only an active CA issues; a staged one is a successor that is not yet in use."""
+    """Life cycle. Only an active CA issues; a staged one is a successor not yet in use, a retired one was revoked."""
 
     STAGED = "staged"
     ACTIVE = "active"

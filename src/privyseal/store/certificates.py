@@ -87,6 +87,8 @@ class CertificateLedger:
 
     def by_serial(self, issuer_id: int, serial: int) -> CertificateRecord | None:
         """The record of a serial under one CA, or None."""
+        if serial < 0:
+            return None
         row = self._database.read_one(
             f"SELECT {RECORD_COLUMNS} FROM {RECORD_SOURCE} WHERE c.issuer_id = ? AND c.serial = ?",
             (issuer_id, serial_blob(serial)),

@@ -10,12 +10,15 @@ from typing import Final
 
 from privyseal.errors import AlreadyRevoked, NotIssued
 from privyseal.model.audit import AuditEvent
+from privyseal.model.authority import CaState
+from privyseal.model.certificate import CertificateKind
 from privyseal.model.revocation import CrlReason, Revocation
 from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
-from privyseal.store.unit import Transaction
+from privyseal.store.unit import Transaction, bump_catalog
+from privyseal.x509.certificate import read_certificate
 from privyseal.x509.tbs import revoked_entry
 
 # Small objects by the million cost twice their contents; so they are joined a part at a time.
@@ -96,12 +99,13 @@ class StatusBook:
     async def revoke(self, issuer_id: int, serial: int, *, revocation: Revocation, actor: str) -> None:
         """Revoke a certificate; status and CRL entry are stored in one transaction.
 
-        Raises NotIssued for a serial that was never issued, AlreadyRevoked for one that is revoked.
+        A CA, RA or OCSP responder whose certificate it is acts no more from the same moment. Raises NotIssued for
+        a serial that was never issued, AlreadyRevoked for one that is revoked.
         """
 
         def work(transaction: Transaction) -> None:
             row = transaction.one(
-                "SELECT id, status FROM certificates WHERE issuer_id = ? AND serial = ?",
+                "SELECT id, status, kind FROM certificates WHERE issuer_id = ? AND serial = ?",
                 (issuer_id, serial_blob(serial)),
             )
             if row is None or row[1] == "reserved":
@@ -109,6 +113,10 @@ class StatusBook:
             if row[1] == "revoked":
                 raise AlreadyRevoked(f"certificate {serial:x} is already revoked")
             _store_revocation(transaction, row[0], issuer_id, serial=serial, revocation=revocation, actor=actor)
+            if row[2] == CertificateKind.CA.value:
+                _retire(transaction, issuer_id, serial, actor=actor)
+            elif row[2] != CertificateKind.END_ENTITY.value:
+                _end_service(transaction, issuer_id, serial, at=revocation.at)
 
         await self._committer.run(work)
 
@@ -127,6 +135,8 @@ class StatusBook:
 
     def status(self, issuer_id: int, serial: int) -> tuple[str, Revocation | None] | None:
         """Stored status of a serial and its revocation, or None when it was never reserved."""
+        if serial < 0:
+            return None
         row = self._database.read_one(
             "SELECT c.status, r.at, r.reason, r.invalid_since FROM certificates c "
             "LEFT JOIN revocations r ON r.certificate_id = c.id WHERE c.issuer_id = ? AND c.serial = ?",
@@ -138,6 +148,30 @@ class StatusBook:
             return row[0], None
         since = None if row[3] is None else from_seconds(row[3])
         return row[0], Revocation(from_seconds(row[1]), CrlReason(row[2]), since)
+
+
+def _retire(transaction: Transaction, issuer_id: int, serial: int, *, actor: str) -> None:
+    """Take the CA whose certificate this is out of use: what it signed from now on, nobody could verify."""
+    rows = transaction.execute(
+        "SELECT id, name, version, certificate FROM authorities WHERE parent_id = ? OR (id = ? AND parent_id IS NULL)",
+        (issuer_id, issuer_id),
+    ).fetchall()
+    for ca_id, name, version, certificate in rows:
+        if read_certificate(certificate).serial == serial:
+            transaction.execute("UPDATE authorities SET state = ? WHERE id = ?", (CaState.RETIRED.value, ca_id))
+            bump_catalog(transaction)
+            transaction.audit(
+                AuditEvent(event="ca.retired", actor=actor, target=f"ca:{name}", detail={"version": version})
+            )
+
+
+def _end_service(transaction: Transaction, issuer_id: int, serial: int, *, at: datetime) -> None:
+    """Let the RA or OCSP certificate end now; the worker makes the next one."""
+    rows = transaction.execute("SELECT id, certificate FROM services WHERE issuer_id = ?", (issuer_id,)).fetchall()
+    for service_id, certificate in rows:
+        if read_certificate(certificate).serial == serial:
+            transaction.execute("UPDATE services SET not_after = ? WHERE id = ?", (to_seconds(at), service_id))
+            bump_catalog(transaction)
 
 
 def _settle(transaction: Transaction, *, row: Row, actor: str) -> None:
