@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Group commit: units of work run on the event loop, one COMMIT for all that queued up, awaited in a thread.
+"""Group commit: units of work run on the event loop, one COMMIT for all that queued up.
 
 Statements stay on the loop's thread because a second Python thread would wait for the interpreter lock
-at every one of them; only COMMIT, which waits for the disk, leaves it.
+at every one of them; only COMMIT leaves it, where the disk is so slow that other requests would notice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -20,6 +21,8 @@ from privyseal.store.unit import Transaction
 _LINGER_SECONDS: Final = 0.03
 _TURNS_FROM: Final = 3
 _LARGEST_BATCH: Final = 256
+# A thread for the COMMIT costs more than a commit of a fast disk; a slow one is noticed at the first and goes there.
+_COMMIT_HERE_SECONDS: Final = 0.001
 T = TypeVar("T")
 
 
@@ -47,6 +50,7 @@ class GroupCommitter:
         self._queue: list[_Unit[object]] = []
         self._running: asyncio.Task[None] | None = None
         self._complete: asyncio.Future[None] | None = None
+        self._commit_took = 1.0
         self.in_flight = 0
         """Requests under way: a batch waits until all of them have queued, or for the linger time."""
 
@@ -105,7 +109,7 @@ class GroupCommitter:
             await self._write(batch, apart=True)
 
     async def _write(self, batch: list[_Unit[object]], *, apart: bool) -> None:
-        loop, connection = asyncio.get_running_loop(), self._database.writer
+        connection = self._database.writer
         await self._begin(connection)
         try:
             transaction = Transaction(connection, self._clock.now())
@@ -115,13 +119,21 @@ class GroupCommitter:
                 else:
                     unit.result = unit.work(transaction)
             transaction.seal()
-            await loop.run_in_executor(None, connection.execute, "COMMIT")
+            if self._commit_took < _COMMIT_HERE_SECONDS:
+                self._commit_timed(connection)
+            else:
+                await asyncio.get_running_loop().run_in_executor(None, self._commit_timed, connection)
             self._database.commits += 1
             for unit in batch:
                 unit.settled = True
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+    def _commit_timed(self, connection: sqlite3.Connection) -> None:
+        started = time.monotonic()
+        connection.execute("COMMIT")
+        self._commit_took = time.monotonic() - started
 
     async def _begin(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA busy_timeout=0")
