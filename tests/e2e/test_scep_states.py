@@ -21,6 +21,6 @@ def test_a_poll_for_a_transaction_nobody_began_is_unknown(shared: Installation) 
     with pytest.raises(UnknownTransaction):
         shared.run(
             shared.app.registration.poll(
-                device.profile, "never begun", signer_certificate=device.self_signed.certificate
+                device.profile, "never begun", signer_certificate=device.self_signed.certificate, incident=""
             )
         )

@@ -33,6 +33,8 @@ VALIDITY: Final = timedelta(hours=1)
 """How long a relying party may keep an answer."""
 _KEEP: Final = timedelta(minutes=30)
 _MOST_KEPT: Final = 20_000
+_LARGEST_KEPT: Final = 1024
+"""Octets of a request whose answer is kept: eight questions fit, and strangers cannot fill the memory."""
 _HTTP_AGE: Final = 300
 
 
@@ -140,13 +142,13 @@ class OcspEndpoint:
             certificates=(responder.view.encoded,),
         )
         body, headers = finish_ocsp(encoded), _cache_headers(encoded, moment)
-        if request.nonce is None:
+        if request.nonce is None and len(raw) <= _LARGEST_KEPT:
             if len(self._kept) >= _MOST_KEPT:
                 for stale in list(self._kept)[: _MOST_KEPT // 2]:
                     del self._kept[stale]
             self._kept[raw] = _Kept(body, statuses, asked, moment + _KEEP, version, headers)
             return body, headers
-        return body, ()
+        return body, () if request.nonce else headers
 
     def _issuer_of(self, cert_ids: tuple[ocsp.CertId, ...]) -> Issuer:
         """The one CA that all questions are about. Raises NotFound (answered as unauthorized)."""

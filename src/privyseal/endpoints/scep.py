@@ -245,7 +245,10 @@ class ScepEndpoint:
             return await self._registration.enroll(request, incident=incident)
         if message.message_type is MessageType.CERT_POLL:
             return await self._registration.poll(
-                profile.name, message.transaction_id, signer_certificate=message.signer_certificate
+                profile.name,
+                message.transaction_id,
+                signer_certificate=message.signer_certificate,
+                incident=incident,
             )
         wanted = codec.issuer_and_serial(content)
         if message.message_type is MessageType.GET_CRL:

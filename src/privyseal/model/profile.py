@@ -16,7 +16,7 @@ from privyseal.model.entity import VARIABLES, EntityKind
 from privyseal.x509 import oids
 from privyseal.x509.extensions import KeyUsage
 from privyseal.x509.general_names import NameKind
-from privyseal.x509.keys import KeyRules
+from privyseal.x509.keys import CURVES, LARGEST_RSA_BITS, KeyRules
 from privyseal.x509.names import NameTemplate, ValueTemplate
 
 BACKDATE: Final = timedelta(minutes=10)
@@ -103,6 +103,7 @@ class CertificateProfile:
         if not self.name or len(self.name) > 64 or not self.name.replace("-", "").isalnum() or not self.name.isascii():
             raise ProfileInvalid(f"profile name {self.name!r} is not 1 to 64 ASCII letters, digits and hyphens")
         self._check_usages()
+        self._check_keys()
         self._check_variables()
         if not timedelta(minutes=5) <= self.validity <= timedelta(days=3650):
             raise ProfileInvalid(f"profile {self.name}: validity {self.validity} is outside 5 minutes to 10 years")
@@ -127,6 +128,19 @@ class CertificateProfile:
             )
         if oids.ANY_EXTENDED_KEY_USAGE in self.ext_key_usage or oids.EKU_OCSP_SIGNING in self.ext_key_usage:
             raise ProfileInvalid(f"profile {self.name}: end entities get neither anyExtendedKeyUsage nor OCSPSigning")
+
+    def _check_keys(self) -> None:
+        rules = self.key_rules
+        if rules.rsa_maximum and not 2048 <= rules.rsa_minimum <= rules.rsa_maximum <= LARGEST_RSA_BITS:
+            raise ProfileInvalid(
+                f"profile {self.name}: RSA from {rules.rsa_minimum} to {rules.rsa_maximum} bits is not a range "
+                f"within 2048 to {LARGEST_RSA_BITS}; a maximum of 0 accepts no RSA"
+            )
+        unknown = sorted(rules.curves - CURVES)
+        if unknown:
+            raise ProfileInvalid(f"profile {self.name}: curve {unknown[0]!r} is not one of {', '.join(sorted(CURVES))}")
+        if not (rules.rsa_maximum or rules.curves or rules.ed25519):
+            raise ProfileInvalid(f"profile {self.name} accepts no kind of key")
 
     def _check_variables(self) -> None:
         used = set(self.subject.variables)

@@ -39,7 +39,7 @@ from privyseal.model.entity import EndEntity
 from privyseal.model.profile import Approval, RequestedName
 from privyseal.ra.identification import Applicant, Identification, challenge_evidence, renewal_evidence
 from privyseal.ra.ports import Catalog, EntityBook, Inventory, RequestLog
-from privyseal.x509.certificate import read_certificate
+from privyseal.x509.certificate import read_certificate, read_public_key_info
 from privyseal.x509.csr import CertificationRequest, parse_request, refuse_authority_claims
 from privyseal.x509.keys import check_public_key
 
@@ -103,12 +103,12 @@ class RegistrationAuthority:
             return Waiting(await self._log.wait(claim, request.request.der))
         return await self._issue(form, applicant.entity, request.request, claim)
 
-    async def poll(self, profile: str, transaction_id: str, *, signer_certificate: bytes) -> Outcome:
+    async def poll(self, profile: str, transaction_id: str, *, signer_certificate: bytes, incident: str) -> Outcome:
         """The outcome of an earlier request, asked for by whoever made it (RFC 8894 section 3.3.3).
 
-        Raises UnknownTransaction, EnrollmentRejected and what issuing raises.
+        Raises UnknownTransaction, EnrollmentRejected and, after storing it under ``incident``, what issuing raises.
         """
-        key_hash = sha256(read_certificate(signer_certificate).spki).digest()
+        key_hash = sha256(read_public_key_info(signer_certificate)).digest()
         evidence = renewal_evidence(signer_certificate)
         for record in await self._log.find(profile, transaction_id):
             if record.key_hash != key_hash and record.evidence != evidence:
@@ -118,6 +118,9 @@ class RegistrationAuthority:
                     return await self._issue_approved(record)
                 except ChallengeUsed:
                     return Waiting(record.id)  # another poll is being served at this moment
+                except (AccessError, InputError, PolicyError, StateError) as error:
+                    await self._log.refuse(_approved_claim(record), error, incident=incident)
+                    raise
             if record.state is EnrollmentState.REFUSED:
                 raise EnrollmentRejected(f"enrollment {record.id} was refused: {record.what}")
             known = self._outcome(record)
@@ -149,7 +152,7 @@ class RegistrationAuthority:
             if record is None or record.status is CertificateStatus.RESERVED:
                 continue
             certificate = self._inventory.encoded(record.id)
-            same_key = read_certificate(certificate).spki == read_certificate(signer_certificate).spki
+            same_key = read_certificate(certificate).spki == read_public_key_info(signer_certificate)
             same_entity = asker is not None and asker.entity_id is not None and asker.entity_id == record.entity_id
             if same_key or same_entity:
                 return Granted(certificate)
@@ -202,18 +205,8 @@ class RegistrationAuthority:
         entity.require_enabled()
         # Proof of possession was verified when it arrived; legacy requests keep their old signature.
         request = parse_request(record.request_der, allow_sha1=form.profile.scep.legacy_devices)
-        claim = Claim(
-            kind=CertificateKind.END_ENTITY,
-            protocol=record.protocol,
-            requester=f"enrollment:{record.id}",
-            profile=record.profile,
-            profile_revision=form.profile.revision,
-            entity_id=entity.id,
-            transaction_id=record.transaction_id,
-            key_hash=record.key_hash,
-            evidence=record.evidence,
-            enrollment_id=record.id,
-        )
+        check_public_key(request.public_key, form.profile.key_rules)  # the profile may have changed meanwhile
+        claim = replace(_approved_claim(record), profile_revision=form.profile.revision)
         return await self._issue(form, entity, request, claim)
 
     async def _earlier(self, request: EnrollmentRequest, key_hash: bytes) -> Outcome | None:
@@ -243,6 +236,8 @@ class RegistrationAuthority:
             return Waiting(record.id) if record.state in _LIVE else None
         certificate = self._inventory.encoded(record.certificate_id)
         view = read_certificate(certificate)
+        if view.not_after <= self._clock.now():
+            return None
         for issuer in self._catalog.issuer_of(view.issuer):
             known = self._inventory.by_serial(issuer.id, view.serial)
             if known is not None and known.id == record.certificate_id and known.revocation is None:
@@ -258,6 +253,20 @@ def _first_claim(request: EnrollmentRequest) -> Claim:
         profile=request.profile,
         transaction_id=request.transaction_id,
         key_hash=sha256(request.request.spki).digest(),
+    )
+
+
+def _approved_claim(record: EnrollmentRecord) -> Claim:
+    return Claim(
+        kind=CertificateKind.END_ENTITY,
+        protocol=record.protocol,
+        requester=f"enrollment:{record.id}",
+        profile=record.profile,
+        entity_id=record.entity_id,
+        transaction_id=record.transaction_id,
+        key_hash=record.key_hash,
+        evidence=record.evidence,
+        enrollment_id=record.id,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from privyseal.errors import NotFound, PrivysealError, StoreUnavailable
+from privyseal.errors import EnrollmentRejected, NotFound, PrivysealError, StoreUnavailable
 from privyseal.model.audit import AuditEvent
 from privyseal.model.enrollment import Claim, EnrollmentRecord, EnrollmentState
 from privyseal.store.certificates import consume_challenge, refuse_other_key
@@ -34,12 +34,15 @@ class EnrollmentLog:
         self._committer = committer
 
     async def find(self, profile: str, transaction_id: str) -> tuple[EnrollmentRecord, ...]:
-        """Attempts of this transaction that were not refused, newest first."""
+        """Live attempts of this transaction, and those that an operator rejected, newest first.
+
+        What was refused at once is left out: strangers know the id, and could bury the live one under attempts.
+        """
         await self._committer.turn()
         rows = self._database.read(
             f"SELECT {_COLUMNS} FROM {_SOURCE} WHERE n.transaction_id = ? AND n.profile = ? "
-            "AND n.state <> 'failed' ORDER BY n.id DESC LIMIT 32",
-            (transaction_id, profile),
+            "AND n.code IN (0, ?) ORDER BY n.id DESC LIMIT 32",
+            (transaction_id, profile, EnrollmentRejected.code),
         )
         return tuple(_record(row) for row in rows)
 
@@ -83,8 +86,8 @@ class EnrollmentLog:
             )  # fmt: skip
             if claim.enrollment_id is not None:
                 transaction.execute(
-                    "UPDATE enrollments SET state = 'failed' WHERE id = ? AND state = 'approved'",
-                    (claim.enrollment_id,),
+                    "UPDATE enrollments SET state = 'failed', code = ?, what = ? WHERE id = ? AND state = 'approved'",
+                    (error.code, error.what[:500], claim.enrollment_id),
                 )
             transaction.audit(
                 AuditEvent(
@@ -105,7 +108,7 @@ class EnrollmentLog:
                 "UPDATE enrollments SET state = ?, code = ?, what = ? WHERE id = ? AND state = 'waiting'",
                 (
                     state.value,
-                    0 if state is EnrollmentState.APPROVED else 8010,
+                    0 if state is EnrollmentState.APPROVED else EnrollmentRejected.code,
                     f"{state.value} by {actor}",
                     enrollment_id,
                 ),
@@ -121,7 +124,7 @@ class EnrollmentLog:
     async def purge(self, before: datetime, *, most: int) -> int:
         """Forget attempts that got nothing and unused challenges, from before ``before``; at most so many of each.
 
-        Certificates and the audit trail are kept for ever; what strangers can make grow is not.
+        Certificates and the audit trail, with its row for each attempt, are kept for ever.
         """
 
         def work(transaction: Transaction) -> int:

@@ -137,6 +137,16 @@ def read_issuer(encoded: bytes) -> bytes:
     return encoded[inside[3][1] : inside[3][3]]
 
 
+def read_public_key_info(encoded: bytes) -> bytes:
+    """SubjectPublicKeyInfo alone, also of a version 1 certificate, as some clients sign with. Raises MalformedDer."""
+    fields = within(encoded, 0, len(encoded), tag=der.SEQUENCE, what="certificate")
+    inside = spans(encoded, fields[0][2], fields[0][3]) if fields else []
+    place = 6 if inside and inside[0][0] == 0xA0 else 5
+    if len(inside) <= place:
+        raise MalformedDer("the certificate holds no public key")
+    return encoded[inside[place][1] : inside[place][3]]
+
+
 def _read_extensions(data: bytes, trailing: list[Span]) -> Mapping[str, tuple[bool, bytes]]:
     found: dict[str, tuple[bool, bytes]] = {}
     for tag, _, body, end in trailing:

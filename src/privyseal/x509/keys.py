@@ -21,9 +21,10 @@ from privyseal.x509.span import within
 PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 _CURVE_NAMES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+CURVES = frozenset(_CURVE_NAMES.values())
 
-# Bounds on what is computed with a key before any rule is asked; both are far above every rule.
-_RSA_READABLE_BITS = 8192
+# Bounds on what is computed with a key before any rule is asked; no profile goes beyond.
+LARGEST_RSA_BITS = 8192
 _RSA_READABLE_EXPONENT_BITS = 64
 _FERMAT_ROUNDS = 64
 
@@ -58,7 +59,7 @@ class KeyRules:
 
     rsa_minimum: int = 2048
     rsa_maximum: int = 4096
-    curves: frozenset[str] = frozenset({"P-256", "P-384", "P-521"})
+    curves: frozenset[str] = CURVES
     ed25519: bool = True
 
     def describe(self) -> str:
@@ -75,10 +76,10 @@ def load_public_key(spki: bytes) -> PublicKey:
         raise KeyNotAcceptable("the public key cannot be read, or its type is not supported") from fault
     if isinstance(key, rsa.RSAPublicKey):
         exponent_bits = key.public_numbers().e.bit_length()
-        if key.key_size > _RSA_READABLE_BITS or exponent_bits > _RSA_READABLE_EXPONENT_BITS:
+        if key.key_size > LARGEST_RSA_BITS or exponent_bits > _RSA_READABLE_EXPONENT_BITS:
             raise KeyNotAcceptable(
                 f"the key is RSA with {key.key_size} bits and an exponent of {exponent_bits} bits; "
-                f"at most {_RSA_READABLE_BITS} and {_RSA_READABLE_EXPONENT_BITS} are read"
+                f"at most {LARGEST_RSA_BITS} and {_RSA_READABLE_EXPONENT_BITS} are read"
             )
     elif isinstance(key, ec.EllipticCurvePublicKey):
         if key.curve.name not in _CURVE_NAMES:
