@@ -76,7 +76,10 @@ MEANINGS: Final[dict[Container, str]] = {
 }
 
 
-READ_ATTRIBUTES: Final = ("objectClass", CA_CERTIFICATE, BASE_CRL, AUTHORITY_CRL, DELTA_CRL, "dNSHostName")
+_CRL_ATTRIBUTES: Final = (BASE_CRL, AUTHORITY_CRL, DELTA_CRL)
+_SERVICE_ATTRIBUTES: Final = ("dNSHostName", "displayName", "cACertificateDN", "flags", "certificateTemplates")
+READ_ATTRIBUTES: Final = ("objectClass", CA_CERTIFICATE, *_CRL_ATTRIBUTES, *_SERVICE_ATTRIBUTES)
+"""What plans look at, and what it takes to make an object again."""
 STATUS_ATTRIBUTES: Final = (*READ_ATTRIBUTES, "cn", "uSNChanged", "whenChanged")
 
 

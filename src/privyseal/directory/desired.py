@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import IntFlag
 from typing import Final
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509 import load_der_x509_certificate
 
 from privyseal.directory.containers import (
     AUTHORITY_CRL,
@@ -35,6 +35,7 @@ from privyseal.errors import (
     NotACaCertificate,
     NotConfirmed,
 )
+from privyseal.x509 import der
 from privyseal.x509.certificate import CertificateView, read_certificate
 from privyseal.x509.extensions import KeyUsage
 from privyseal.x509.general_names import GeneralName, NameKind
@@ -144,7 +145,7 @@ def _check_self_signed(view: CertificateView) -> None:
             mend=("publish it as SubCA", "publish its root as RootCA"),
         )
     try:
-        certificate = x509.load_der_x509_certificate(view.encoded)
+        certificate = load_der_x509_certificate(view.encoded)
         certificate.verify_directly_issued_by(certificate)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError) as fault:
         raise NotACaCertificate(
@@ -192,10 +193,10 @@ def desired_values(
 
 
 def _enrollment_service(view: CertificateView, dn: str, service: EnrollmentService) -> Desired:
-    host = service.dns_host_name
-    GeneralName(NameKind.DNS, host).to_der()
+    # Checked, and in A-labels where it is international.
+    host = der.read(GeneralName(NameKind.DNS, service.dns_host_name).to_der()).contents
     name = ca_name(view)
-    fixed = (("dNSHostName", (host.encode("ascii"),)),)
+    fixed = (("dNSHostName", (host,)),)
     fresh: Attributes = (
         ("objectClass", (b"top", ENROLLMENT_SERVICE.encode())),
         ("cn", (sanitized_name(name).encode("ascii"),)),
