@@ -119,7 +119,7 @@ def scepserver(stack: ExitStack, who: list[Client], count: int) -> Contender | N
 
 
 def against_raw(plan: Plan, place: Path, who: list[Client], raw: RawOperations) -> tuple[dict[int, float], bool]:
-    """Loads at 1, 4 and 16 connections on an empty and a full store, in turn; CPU by connections, and success."""
+    """Loads at 1 to 64 connections on an empty store, and on a full one in turn; CPU by connections, and success."""
     empty, full = found(place / "empty", KeyType.RSA_2048), found(place / "full", KeyType.RSA_2048)
     fill(full, plan.stored)
     per_load = _MOST_PER_SECOND * plan.seconds
@@ -128,9 +128,9 @@ def against_raw(plan: Plan, place: Path, who: list[Client], raw: RawOperations) 
     ratios: dict[int, list[float]] = {}
     failed = 0
     with ExitStack() as stack:
-        fresh = ours(stack, empty, who, per_load * (plan.rounds + 2))
+        fresh = ours(stack, empty, who, per_load * (2 * plan.rounds + 2))
         laden = ours(stack, full, who, per_load * plan.rounds)
-        for connections, rounds in ((1, 1), (4, 1), (16, plan.rounds)):
+        for connections, rounds in ((1, 1), (4, 1), (16, plan.rounds), (64, plan.rounds)):
             loads: list[Load] = []
             for _ in range(rounds):
                 before = raw.measure()
@@ -147,11 +147,15 @@ def against_raw(plan: Plan, place: Path, who: list[Client], raw: RawOperations) 
     for settings in (empty, full):
         check_trail(settings)
     print(f"three raw private-key operations: {median(raw.seen) * 1e6:.0f} us CPU")
-    for connections, found_ratios in ratios.items():
+    ok = True
+    for connections in (1, 4, 16, 64):
+        ratio = median(ratios[connections])
         if connections < 16:
-            print(f"ratio raw / server CPU at {connections} connection(s): {median(found_ratios):.2f}")
-    best, slower = median(ratios[16]), median(full_cpu) / cpu[16]
-    ok = verdict("scep raw / server CPU, 16 connections", best, "at least 0.60, aim 0.70", ok=best >= 0.6)
+            print(f"ratio raw / server CPU at {connections} connection(s): {ratio:.2f}")
+        else:
+            bar = "at least 0.60, aim 0.70"
+            ok &= verdict(f"scep raw / server CPU, {connections} connections", ratio, bar, ok=ratio >= 0.6)
+    slower = median(full_cpu) / cpu[16]
     ok &= verdict(f"scep CPU with {plan.stored} stored / with none", slower, "at most 1.10", ok=slower <= 1.1)
     ok &= verdict("scep failed requests", failed, "0", ok=failed == 0)
     return cpu, ok
@@ -178,8 +182,12 @@ def against_scepserver(plan: Plan, who: list[Client], cpu: dict[int, float]) -> 
             load = contender.fire(connections, plan.seconds, _PEER_PER_SECOND * plan.seconds)
             print(f"scepserver  {connections:2d} connections {load.line('certs')}", flush=True)
             peer[connections] = load.cpu
-    better = min(peer[connections] / cpu[connections] for connections in peer)
-    return verdict("scep CPU of scepserver 2.3.0 / ours, worst of 1, 4, 16", better, "at least 2", ok=better >= 2)
+    ok = True
+    for connections, theirs in peer.items():
+        better = theirs / cpu[connections]
+        name = f"scep CPU of scepserver 2.3.0 / ours, {connections} connection(s)"
+        ok &= verdict(name, better, "at least 2", ok=better >= 2)
+    return ok
 
 
 def main() -> None:
