@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accounts of a directory as values, for names and SIDs in certificates. A value that fits no name is refused, never mended.
+"""Accounts of a directory as values, for names and SIDs in certificates. What fits no name is refused, never mended.
 
 Filters are built by escaping; what somebody typed can become a value in one, never a part of it.
 """
@@ -67,8 +67,8 @@ class Account:
 def principal_filter(text: str, *, dns_domain: str = "", kind: AccountKind | None = None) -> str:
     """A filter for whoever is meant by a UPN, sAMAccountName, DOMAIN\\name, DNS host name, SID or DN.
 
-    The caller compares the domain of ``DOMAIN\\name`` (`netbios_domain_of`). With ``dns_domain`` the implicit UPN is found
-    as well. Raises InvalidValue.
+    The caller compares the domain of ``DOMAIN\\name`` (`netbios_domain_of`). With ``dns_domain`` the implicit UPN is
+    found as well. Raises InvalidValue.
     """
     _check_typed(text)
     if text.upper().startswith("S-1-"):
@@ -163,8 +163,7 @@ def the_account(entries: Sequence[Entry], asked: str, *, dns_domain: str) -> Acc
 def check_only_one(account: Account, entries: Sequence[Entry]) -> None:
     """Raise AccountAmbiguous when another account answers to one of its names. ``entries``: of `same_name_filter`."""
     for entry in entries:
-        sids = entry.attributes.get("objectsid", ())
-        if not _deleted(entry) and (len(sids) != 1 or sid_from_binary(sids[0]) != account.sid):
+        if not _deleted(entry) and _sid(entry) != account.sid:
             raise AccountAmbiguous(
                 f"{account.principal_name} is also answered to by {_shown(entry)}, "
                 f"whose userPrincipalName, sAMAccountName or dNSHostName is the same"
@@ -265,6 +264,7 @@ def _decoded(value: bytes, attribute: str, *, entry: Entry, longest: int) -> str
 def _text(text: str, entry: Entry, *, attribute: str = "the DN") -> str:
     if not text.isprintable() or text != text.strip():
         raise AccountLacksAttribute(
-            f"{attribute} of {_shown(entry)} holds a control or invisible character, or a space at an end: {text[:80]!r}"
+            f"{attribute} of {_shown(entry)} holds a control or invisible character, or a space at an end: "
+            f"{text[:80]!r}"
         )
     return text
