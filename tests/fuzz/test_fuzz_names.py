@@ -22,6 +22,7 @@ NAMES = encode_general_names(
     [
         GeneralName(NameKind.DNS, "a.b"),
         GeneralName(NameKind.UPN, "a@b"),
+        GeneralName(NameKind.KPN, "krbtgt/A@A"),
         GeneralName(NameKind.IP, "::1"),
         GeneralName(NameKind.DIRECTORY, "CN=a"),
     ]

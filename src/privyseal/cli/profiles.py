@@ -22,7 +22,16 @@ from privyseal.cli.verb import verb
 from privyseal.errors import InvalidValue, ProfileInvalid
 from privyseal.model.authority import CaKind, CaState
 from privyseal.model.entity import VARIABLES, EntityKind
-from privyseal.model.profile import Approval, AtCaEnd, CertificateProfile, ChainShape, RequestedName, ScepRules
+from privyseal.model.presets import PRESET_NAMES, preset
+from privyseal.model.profile import (
+    Approval,
+    AtCaEnd,
+    CertificateProfile,
+    ChainShape,
+    NamesFrom,
+    RequestedName,
+    ScepRules,
+)
 from privyseal.model.profile_text import profile_from_data, profile_to_data
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.extensions import KeyUsage
@@ -46,16 +55,23 @@ def _choice(kind: Any) -> click.Choice[str]:
         "profile create wifi-device --issuer contoso-issuing --san 'dns:{{device.dns_name}}'",
         "profile create logon --for user --subject 'CN={{user.display_name}}' "
         "--san 'upn:{{user.principal_name}}' --eku client-auth --eku smartcard-logon --sid-extension",
+        "profile create user-logon --preset user-logon",
+        "profile create kdc --preset domain-controller --domain contoso.com --netbios CONTOSO",
         "profile create short --validity 30d --renew-at 50 --approval manual",
         "profile create wifi-device --from wifi-device.json --replace",
     ),
 )
 @click.argument("name")
 @click.option("--from", "source", metavar="FILE", help="TOML or JSON as `profile get -o json` prints it; - is stdin.")
+@click.option("--preset", "ready", type=click.Choice(PRESET_NAMES), help="Begin with a profile that is ready for use.")
+@click.option("--domain", metavar="NAME", help="DNS name of the domain, for the preset domain-controller.")
+@click.option("--netbios", metavar="NAME", help="Its short name. Default: the domain's first label, in capitals.")
 @click.option("--issuer", metavar="CA", help="Default: the one active issuing CA.")
 @click.option("--for", "kind", type=_choice(EntityKind), help="Default: device.")
 @click.option("--subject", metavar="TEMPLATE", help="RFC 4514 name with variables. Default: CN={{device.name}}.")
-@click.option("--san", multiple=True, metavar="KIND:TEMPLATE", help="KIND is dns, email, uri, ip or upn. Repeatable.")
+@click.option(
+    "--san", multiple=True, metavar="KIND:TEMPLATE", help="KIND is dns, email, uri, ip, upn or kpn. Repeatable."
+)
 @click.option("--key-usage", multiple=True, metavar="USAGE", help=f"One of {_KEY_USAGES}. Repeatable.")
 @click.option("--eku", "ext_key_usage", multiple=True, metavar="PURPOSE", help=f"{EXT_KEY_USAGE_HELP} Repeatable.")
 @click.option("--validity", metavar="DURATION", help="Such as 12h, 90d, 1y. Default: 365d.")
@@ -69,12 +85,17 @@ def _choice(kind: Any) -> click.Choice[str]:
 @click.option("--approval", type=_choice(Approval), help="manual: an operator decides. Default: automatic.")
 @click.option("--validity-at-ca-end", "at_ca_end", type=_choice(AtCaEnd), help="Default: refuse.")
 @click.option("--requested-name", type=_choice(RequestedName), help="Whether the request's name counts.")
+@click.option(
+    "--names-from", type=_choice(NamesFrom), help="directory: look the account up each time. Default: entity."
+)
 @click.option("--scep/--no-scep", "scep_enabled", default=None, help="Whether SCEP serves it. Default: yes.")
 @click.option("--chain", type=_choice(ChainShape), help=f"What GetCACert answers. Default: {_CHAIN}.")
 @click.option("--legacy-devices/--no-legacy-devices", default=None, help="Accept SHA-1 and DES from old devices.")
 @click.option("--renewal-needs-challenge/--no-renewal-needs-challenge", default=None, help="As Intune does it.")
 @click.option("--replace", "replace_existing", is_flag=True, help="Store it as the next revision of this profile.")
-def create(session: Session, name: str, source: str | None, replace_existing: bool, **options: Any) -> None:
+def create(
+    session: Session, name: str, source: str | None, ready: str | None, replace_existing: bool, **options: Any
+) -> None:
     """Make a profile: what its certificates look like, who may have them, and what SCEP accepts.
 
     Names are built from what is known of the device or user, never from the request. A variable without
@@ -82,7 +103,7 @@ def create(session: Session, name: str, source: str | None, replace_existing: bo
     that are left out take their defaults.
     """
     with session.application() as application:
-        data = {} if source is None else _read_source(source)
+        data = _begin(source, ready, domain=options["domain"], netbios=options["netbios"])
         data.update(_given(options), name=name)
         for table, fields in _TABLES.items():
             inner = {field: options[option] for field, option in fields.items() if options[option] not in (None, ())}
@@ -113,7 +134,8 @@ _TABLES = {
     },
 }
 _DIRECT = (
-    "issuer subject san key_usage ext_key_usage validity sid_extension sid_uri approval at_ca_end requested_name"
+    "issuer subject san key_usage ext_key_usage validity sid_extension sid_uri approval at_ca_end requested_name "
+    "names_from"
 ).split()
 
 
@@ -127,6 +149,16 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidValue(f"--renew-at {options['renew_at']!r} is not a percentage such as 66")
         data["renew_at_percent"] = int(text)
     return data
+
+
+def _begin(source: str | None, ready: str | None, *, domain: str | None, netbios: str | None) -> dict[str, Any]:
+    if ready is None:
+        if domain is not None or netbios is not None:
+            raise click.UsageError("--domain and --netbios belong to --preset domain-controller")
+        return {} if source is None else _read_source(source)
+    if source is not None:
+        raise click.UsageError("say either --from FILE or --preset NAME", click.get_current_context())
+    return preset(ready, domain=domain, netbios=netbios)
 
 
 def _read_source(source: str) -> dict[str, Any]:

@@ -55,6 +55,15 @@ class RequestedName(Enum):
     MUST_MATCH = "must-match"
 
 
+class NamesFrom(Enum):
+    """Where names and SID of an end entity come from when a certificate is drawn, at renewal as well."""
+
+    ENTITY = "entity"
+    """What is stored here about the device or user."""
+    DIRECTORY = "directory"
+    """The account that it is bound to, looked up each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class SanRule:
     """One alternative name of the certificate, built from the end entity."""
@@ -96,6 +105,7 @@ class CertificateProfile:
     sid_uri: bool = False
     approval: Approval = Approval.AUTOMATIC
     requested_name: RequestedName = RequestedName.IGNORE
+    names_from: NamesFrom = NamesFrom.ENTITY
     scep: ScepRules = field(default_factory=ScepRules)
 
     def __post_init__(self) -> None:

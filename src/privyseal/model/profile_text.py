@@ -15,6 +15,7 @@ from privyseal.model.profile import (
     AtCaEnd,
     CertificateProfile,
     ChainShape,
+    NamesFrom,
     RequestedName,
     SanRule,
     ScepRules,
@@ -26,11 +27,11 @@ from privyseal.x509.names import NameTemplate, ValueTemplate
 
 _FIELDS: Final = frozenset(
     "name revision issuer for subject san key key_usage ext_key_usage validity at_ca_end renew_at_percent "
-    "sid_extension sid_uri approval requested_name scep".split()
+    "sid_extension sid_uri approval requested_name names_from scep".split()
 )
 _KEY_FIELDS: Final = frozenset({"rsa_minimum", "rsa_maximum", "curves", "ed25519"})
 _SCEP_FIELDS: Final = frozenset({"enabled", "chain", "legacy_devices", "renewal_needs_challenge"})
-_SAN_KINDS: Final = (NameKind.DNS, NameKind.EMAIL, NameKind.URI, NameKind.IP, NameKind.UPN)
+_SAN_KINDS: Final = (NameKind.DNS, NameKind.EMAIL, NameKind.URI, NameKind.IP, NameKind.UPN, NameKind.KPN)
 _Choice = TypeVar("_Choice", bound=Enum)
 
 
@@ -58,6 +59,7 @@ def profile_to_data(profile: CertificateProfile) -> dict[str, Any]:
         "sid_uri": profile.sid_uri,
         "approval": profile.approval.value,
         "requested_name": profile.requested_name.value,
+        "names_from": profile.names_from.value,
         "scep": {
             "enabled": profile.scep.enabled,
             "chain": profile.scep.chain.value,
@@ -101,6 +103,7 @@ def profile_from_data(data: Mapping[str, Any]) -> CertificateProfile:
         sid_uri=_flag(data, "sid_uri", False),
         approval=_choice(Approval, data.get("approval", "automatic"), "approval"),
         requested_name=_choice(RequestedName, data.get("requested_name", "ignore"), "requested_name"),
+        names_from=_choice(NamesFrom, data.get("names_from", "entity"), "names_from"),
         scep=ScepRules(
             enabled=_flag(scep, "enabled", True),
             chain=_choice(ChainShape, scep.get("chain", "ra-and-full-chain"), "scep.chain"),

@@ -11,6 +11,7 @@ from enum import Enum
 
 from privyseal.errors import InvalidName, MalformedDer
 from privyseal.x509 import der, oids
+from privyseal.x509.kerberos_name import decode_principal, encode_principal
 from privyseal.x509.names import DistinguishedName
 from privyseal.x509.span import Span, dotted, span, spans, within
 
@@ -29,13 +30,14 @@ _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class NameKind(Enum):
-    """The alternatives of GeneralName that we tell apart; UPN is an otherName, everything else is OTHER."""
+    """The alternatives of GeneralName that we tell apart; UPN and KPN are otherNames, everything else is OTHER."""
 
     DNS = "dns"
     EMAIL = "email"
     URI = "uri"
     IP = "ip"
     UPN = "upn"
+    KPN = "kpn"
     DIRECTORY = "directory"
     OTHER = "other"
 
@@ -61,6 +63,9 @@ class GeneralName:
             case NameKind.UPN:
                 value = der.explicit(0, der.tlv(der.UTF8_STRING, _upn(self.value)))
                 return der.tlv(_OTHER_NAME, der.oid(oids.UPN), value)
+            case NameKind.KPN:
+                value = der.explicit(0, encode_principal(self.value))
+                return der.tlv(_OTHER_NAME, der.oid(oids.KPN), value)
             case NameKind.DIRECTORY:
                 return der.tlv(_DIRECTORY_NAME, DistinguishedName.parse(self.value).to_der())
             case NameKind.OTHER:
@@ -100,8 +105,8 @@ def _decode(data: bytes, item: Span) -> GeneralName:
             return GeneralName(NameKind.URI, contents.decode("ascii"))
         case 0x87 if len(contents) in (4, 16):
             return GeneralName(NameKind.IP, str(ipaddress.ip_address(contents)))
-        case 0xA0 if (upn := _decode_upn(data, body, end)) is not None:
-            return GeneralName(NameKind.UPN, upn)
+        case 0xA0 if (known := _decode_other_name(data, body, end)) is not None:
+            return known
         case 0xA4:
             try:
                 return GeneralName(NameKind.DIRECTORY, DistinguishedName.from_der(contents).to_text())
@@ -110,13 +115,19 @@ def _decode(data: bytes, item: Span) -> GeneralName:
     return GeneralName(NameKind.OTHER, data[start:end].hex())
 
 
-def _decode_upn(data: bytes, body: int, end: int) -> str | None:
+def _decode_other_name(data: bytes, body: int, end: int) -> GeneralName | None:
     try:
         fields = spans(data, body, end)
-        if len(fields) != 2 or dotted(data, fields[0]) != oids.UPN or fields[1][0] != 0xA0:
+        kind = dotted(data, fields[0]) if len(fields) == 2 and fields[1][0] == 0xA0 else ""
+        if kind not in (oids.UPN, oids.KPN):
             return None
-        tag, _, at, limit = span(data, fields[1][2], end)
-        return data[at:limit].decode("utf-8") if tag == der.UTF8_STRING and limit == end else None
+        tag, start, at, limit = span(data, fields[1][2], end)
+        if limit != end:
+            return None
+        if kind == oids.KPN:
+            principal = decode_principal(data[start:limit])
+            return None if principal is None else GeneralName(NameKind.KPN, principal)
+        return GeneralName(NameKind.UPN, data[at:limit].decode("utf-8")) if tag == der.UTF8_STRING else None
     except (MalformedDer, UnicodeDecodeError):
         return None
 

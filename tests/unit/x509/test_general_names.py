@@ -20,6 +20,28 @@ def test_a_upn_is_an_other_name_with_an_explicit_utf8_string() -> None:
     assert _name("upn", "a@b").to_der().hex() == "a013060a2b060104018237140203a0050c03614062"
 
 
+def test_a_kpn_is_an_other_name_with_realm_and_components_as_general_strings() -> None:
+    name = _name("kpn", "krbtgt/A.B@A.B")
+    realm, components = "a0051b03412e42", "1b066b72627467741b03412e42"
+    principal = f"3021{realm}a1183016a003020102a10f300d{components}"
+    assert name.to_der().hex() == f"a02d06062b0601050202a023{principal}"
+    assert decode_general_names(encode_general_names([name])) == (name,)
+
+
+def test_a_kpn_of_another_name_type_stays_an_other_name() -> None:
+    encoded = encode_general_names([_name("kpn", "krbtgt/A.B@A.B")]).replace(b"\x02\x01\x02", b"\x02\x01\x03")
+    assert [name.kind for name in decode_general_names(encoded)] == [NameKind.OTHER]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["krbtgt", "a@", "@b", "a//b@c", "a@b@c", "a b@c", "a\\/b@c", "\u00e9@c", "a/b/c/d/e/f/g/h/i@r", "a@" + "b" * 600],
+)
+def test_what_is_no_kerberos_principal_is_refused(value: str) -> None:
+    with pytest.raises(InvalidName):
+        _name("kpn", value).to_der()
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "encoded"),
     [
