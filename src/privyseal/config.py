@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from privyseal.errors import (
     ConfigurationInvalid,
+    FileNotAccessible,
     NotInitialized,
     PassphraseMissing,
     UnsafePermissions,
@@ -67,12 +68,14 @@ def default_home(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def load_settings(home: Path) -> Settings:
-    """The settings of the installation in ``home``. Raises NotInitialized, ConfigurationInvalid."""
+    """The settings of the installation in ``home``. Raises NotInitialized, FileNotAccessible, ConfigurationInvalid."""
     path = home / CONFIG_NAME
-    if not path.exists():
-        raise NotInitialized(f"there is no {CONFIG_NAME} in {home}")
     try:
+        if not path.exists():
+            raise NotInitialized(f"there is no {CONFIG_NAME} in {home}")
         data = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise FileNotAccessible(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid(f"{path} is not TOML: {error}") from error
     return check_settings(home, data)

@@ -218,7 +218,7 @@ class VariableWithoutValue(PolicyError):
     code = 6202
     title = "A variable of the profile has no value"
     default_why = "the device or user lacks the attribute that the profile's name is built from"
-    default_mend = ("give it the attribute: privyseal device create NAME --dns NAME.example.com",)
+    default_mend = ("give it the attribute: privyseal device set NAME --dns-name NAME.example.com",)
 
 
 class UnknownVariable(InputError):
@@ -693,3 +693,13 @@ class ServerAnsweredWrongly(StateError):
     title = "The server answered, but not as it should"
     default_why = "the stage that is named did not give the expected answer"
     default_mend = ("see the server's log for the incident", "check that no proxy changes the answer")
+
+
+class FileNotAccessible(SetupError):
+    code = 9015
+    title = "A file of the installation cannot be reached"
+    default_why = "it belongs to another user, as home and keys are for one user only"
+    default_mend = (
+        "run the command as the user that runs Privyseal: sudo -u USER privyseal ...",
+        "give the file to that user: chown USER FILE",
+    )

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from privyseal.adapters.files import sync_directory, write_atomically
-from privyseal.errors import InvalidValue, NotFound, PassphraseWrong
+from privyseal.adapters.files import write_atomically
+from privyseal.errors import FileNotAccessible, InvalidValue, NotFound, PassphraseWrong
 from privyseal.x509.algorithms import KeyType, PublicKey, SignatureAlgorithm, hash_for, signature_algorithm
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -92,6 +92,8 @@ class FileKeyStore:
                 key = load_pem_private_key(path.read_bytes(), self._password, unsafe_skip_rsa_key_validation=True)
             except ValueError as error:
                 raise PassphraseWrong(f"the key file {path} cannot be opened") from error
+            except OSError as error:
+                raise FileNotAccessible(f"the key file {path} cannot be read: {error.strerror}") from error
             if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
                 raise InvalidValue(f"the key file {path} holds a key of an unsupported kind")
             self._loaded[key_ref] = key
@@ -141,8 +143,10 @@ def _unlock(path: Path, passphrase: str) -> bytes:
         salt = os.urandom(16)
         password = _stretch(passphrase, salt, _SCRYPT_N, _SCRYPT_R)
         body = {"kdf": "scrypt", "n": _SCRYPT_N, "r": _SCRYPT_R, "p": 1, "salt": salt.hex(), "check": _check(password)}
-        write_atomically(path, json.dumps(body, indent=1).encode())
-        sync_directory(path.parent)
+        try:
+            write_atomically(path, json.dumps(body, indent=1).encode(), replace=False)
+        except FileExistsError:
+            return _unlock(path, passphrase)  # another process was faster: its salt counts
         return password
     try:
         stored = json.loads(path.read_text())
@@ -153,6 +157,8 @@ def _unlock(path: Path, passphrase: str) -> bytes:
         password = _stretch(passphrase, salt, n, r)
     except (ValueError, KeyError, TypeError) as error:
         raise PassphraseWrong(f"{path} is damaged", mend=("restore it from a backup",)) from error
+    except OSError as error:
+        raise FileNotAccessible(f"{path} cannot be read: {error.strerror}") from error
     if not compare_digest(_check(password), check):
         raise PassphraseWrong(f"the passphrase does not fit the keys in {path.parent}")
     return password

@@ -45,6 +45,7 @@ async def found_ca(request: CaRequest, shop: Workshop, *, actor: str) -> CaRecor
     The key is on disk before its certificate is reserved, so no certificate can lack its key.
     """
     version = _next_version(request, shop.register)
+    _refuse_taken_subject(request, shop.register)
     parent = None if request.parent is None else Issuer(shop.register.get(request.parent), shop.base_url)
     now = shop.clock.now()
     key_ref, public_key = await shop.keys.create(request.key_type)
@@ -98,6 +99,18 @@ def _next_version(request: CaRequest, register: AuthorityRegister) -> int:
     if latest.kind is not request.kind:
         raise ParameterNotFitting(f"CA {request.name!r} is {latest.kind.value}, its successor must be too")
     return latest.version + 1
+
+
+def _refuse_taken_subject(request: CaRequest, register: AuthorityRegister) -> None:
+    """Two CAs of one name could not be told apart: not by a CRL's issuer, and a child would look self-issued."""
+    wanted = request.subject.to_der()
+    for record in register.all():
+        if record.name != request.name and read_certificate(record.certificate).subject == wanted:
+            raise NameTaken(
+                f"CA {record.name!r} has the subject {request.subject.to_text()} already",
+                why="certificates and CRLs name their CA by its subject alone",
+                mend=("choose another: --subject 'CN=...,O=...'",),
+            )
 
 
 async def refresh_services(issuer: Issuer, shop: Workshop) -> tuple[CertificateKind, ...]:

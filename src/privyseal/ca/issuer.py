@@ -101,5 +101,8 @@ class Issuer:
                 f"CA {self.record.name} v{self.record.version} is valid from {self.view.not_before:%Y-%m-%d} "
                 f"to {self.view.not_after:%Y-%m-%d}",
                 why="its certificate is not valid now",
-                mend=("check this machine's clock", "create a successor: privyseal ca create NAME --successor"),
+                mend=(
+                    "check this machine's clock",
+                    "make a new CA and let the profiles name it: privyseal ca create NEW --parent PARENT",
+                ),
             )

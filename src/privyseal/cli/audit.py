@@ -12,6 +12,7 @@ from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
 from privyseal.errors import AuditBroken, InvalidValue
 from privyseal.model.audit import AuditRow
+from privyseal.store.audit import AuditTrail
 
 
 def audit_item(row: AuditRow) -> dict[str, object]:
@@ -51,16 +52,16 @@ def verify(session: Session, expect_head: str | None) -> None:
     with session.application() as application:
         count, head = application.audit.verify()
         if expect_head is not None:
-            _expect(application.database.read("SELECT seq, digest FROM audit ORDER BY seq DESC"), expect_head)
+            _expect(application.audit, expect_head)
     show_item(session, {"rows": count, "head": head.hex(), "intact": True})
     session.done(f"{count} rows, each fits the one before", after=f"privyseal audit verify --expect-head {head.hex()}")
 
 
-def _expect(rows: list[tuple[int, bytes]], wanted: str) -> None:
+def _expect(trail: AuditTrail, wanted: str) -> None:
     text = wanted.strip().lower().rstrip(".")
     if len(text) < 16 or any(char not in "0123456789abcdef" for char in text):
         raise InvalidValue(f"--expect-head {wanted!r} is not at least 16 hexadecimal digits")
-    if not any(digest.hex().startswith(text) for _, digest in rows):
+    if not trail.holds(text):
         raise AuditBroken(
             f"no row has the digest {text}, although it was the head once",
             why="the trail was cut or written anew after that head was noted",

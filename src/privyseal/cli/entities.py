@@ -116,8 +116,7 @@ def _set(kind: EntityKind) -> Verb:
             raise click.UsageError("say what to change", click.get_current_context())
         with session.application() as application:
             entity = application.entities.named(kind, name)
-            chosen = entity.enabled if enabled is None else enabled
-            work = application.entities.change(entity, attributes, enabled=chosen, actor=session.actor)
+            work = application.entities.change(entity, attributes, enabled=enabled, actor=session.actor)
             entity = asyncio.run(work)
             show_item(session, entity_item(entity))
             after = "" if entity.enabled else f"privyseal certificate list --{word} {name} --status valid"

@@ -18,7 +18,7 @@ import click
 from privyseal.cli.exits import Exit, exit_code
 from privyseal.cli.session import Session
 from privyseal.cli.tree import root
-from privyseal.errors import PrivysealError, UnexpectedFault
+from privyseal.errors import FileNotAccessible, PrivysealError, UnexpectedFault
 
 LOG_NAME: Final = "privyseal.log"
 
@@ -43,6 +43,10 @@ def run(arguments: Sequence[str]) -> int:
     except PrivysealError as error:
         _report(error, session)
         return exit_code(error)
+    except PermissionError as error:
+        fault = FileNotAccessible(f"{error.filename} cannot be reached: {error.strerror}")
+        _report(fault, session)
+        return exit_code(fault)
     except BrokenPipeError:
         # Whoever read our output has enough; Python must not complain again when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -98,9 +102,13 @@ def _write_trace(session: Session, incident: str) -> Path:
     """Append the trace to the log of the installation, or beside it all when there is none."""
     from privyseal.adapters.clock import SystemClock
 
-    place = session.place if session.place.is_dir() else Path(tempfile.gettempdir())
-    path = place / LOG_NAME if place == session.place else place / f"privyseal-{incident}.log"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    path = session.place / LOG_NAME
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError:
+        path = Path(tempfile.gettempdir()) / f"privyseal-{incident}.log"
+        descriptor = os.open(path, flags, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ} {incident}\n{traceback.format_exc()}\n")
     return path

@@ -46,6 +46,11 @@ class AuditTrail:
             rows.close()  # an open cursor would hold the reader to this moment
             self._database.reader.execute("COMMIT")
 
+    def holds(self, beginning: str) -> bool:
+        """Whether a row has a digest whose lower-case hex begins so; the store searches, whatever its size."""
+        wanted = "SELECT 1 FROM audit WHERE substr(lower(hex(digest)), 1, length(?)) = ? LIMIT 1"
+        return self._database.read_one(wanted, (beginning, beginning)) is not None
+
     def _rows(self) -> Generator[AuditRow, None, None]:
         for row in self._database.reader.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY seq"):
             yield _row(row)

@@ -83,26 +83,32 @@ class EntityBook:
 
         return EndEntity(await self._committer.run(work), kind, name, MappingProxyType(kept))
 
-    async def change(self, entity: EndEntity, attributes: Mapping[str, str], *, enabled: bool, actor: str) -> EndEntity:
-        """Set attributes (an empty value removes one) and whether it may have certificates."""
-        kept = check_attributes(entity.kind, {**entity.attributes, **attributes, "name": entity.name})
+    async def change(
+        self, entity: EndEntity, attributes: Mapping[str, str], *, enabled: bool | None, actor: str
+    ) -> EndEntity:
+        """Set attributes (an empty value removes one) and, unless None, whether it may have certificates."""
 
-        def work(transaction: Transaction) -> None:
+        def work(transaction: Transaction) -> EndEntity:
+            # As it is now: what another process changed since ``entity`` was read must stay, above all a disabling.
+            row = transaction.one(f"{_ENTITY} WHERE id = ?", (entity.id,))
+            found = entity if row is None else _entity(row)
+            kept = check_attributes(entity.kind, {**found.attributes, **attributes, "name": entity.name})
+            able = found.enabled if enabled is None else enabled
             transaction.execute(
                 "UPDATE entities SET attributes = ?, enabled = ? WHERE id = ?",
-                (json.dumps(kept, sort_keys=True), int(enabled), entity.id),
+                (json.dumps(kept, sort_keys=True), int(able), entity.id),
             )
             transaction.audit(
                 AuditEvent(
                     event=f"{entity.kind.value}.changed",
                     actor=actor,
                     target=f"{entity.kind.value}:{entity.name}",
-                    detail={"attributes": sorted(attributes), "enabled": enabled},
+                    detail={"attributes": sorted(attributes), "enabled": able},
                 )
             )
+            return EndEntity(entity.id, entity.kind, entity.name, MappingProxyType(kept), able)
 
-        await self._committer.run(work)
-        return EndEntity(entity.id, entity.kind, entity.name, MappingProxyType(kept), enabled)
+        return await self._committer.run(work)
 
     async def create_challenge(
         self, digest: bytes, *, profile: str, entity: EndEntity, expires_at: datetime, actor: str
