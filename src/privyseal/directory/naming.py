@@ -58,12 +58,17 @@ def child_dn(common_name: str, parent: str) -> str:
     return f"CN={escape_value(common_name)},{parent}"
 
 
-def parent_dn(dn: str) -> str:
-    """The DN of what holds this object; empty at the top."""
+def split_dn(dn: str) -> tuple[str, str]:
+    """The first RDN, and the DN of what holds the object; that is empty at the top."""
     at = 0
     while at < len(dn) and dn[at] != ",":
         at += 2 if dn[at] == "\\" else 1
-    return dn[at + 1 :].lstrip(" ")
+    return dn[:at], dn[at + 1 :].lstrip(" ")
+
+
+def parent_dn(dn: str) -> str:
+    """The DN of what holds this object; empty at the top."""
+    return split_dn(dn)[1]
 
 
 def dn_key(dn: str) -> str:
