@@ -207,6 +207,17 @@ def test_renewal_with_an_unchanged_key_gives_a_new_certificate(device: Device) -
     assert second.serial_number != first.serial_number
 
 
+@pytest.mark.parametrize("kind", ["17", "19"])
+def test_a_client_that_keeps_transaction_key_and_challenge_still_gets_new_certificates(
+    device: Device, kind: str
+) -> None:
+    csr = device.csr()
+    serials = {parsed(device.enroll(device.message(csr, transaction_id="kept"))).serial_number}
+    for _ in range(3):
+        serials.add(parsed(device.enroll(device.renewal(kind=kind, csr=csr, transaction_id="kept"))).serial_number)
+    assert len(serials) == 4
+
+
 def test_the_same_renewal_again_gives_the_same_certificate(device: Device) -> None:
     device.enroll()
     sent = device.renewal()

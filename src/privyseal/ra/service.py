@@ -217,6 +217,7 @@ class RegistrationAuthority:
             proofs.add(challenge_evidence(request.request.challenge_password))
         if request.signer_certificate is not None:
             proofs.add(renewal_evidence(request.signer_certificate))
+        held = self._identification.holder(request.signer_certificate) if request.signer_certificate else None
         for record in await self._log.find(request.profile, request.transaction_id):
             if record.state not in _LIVE:
                 continue
@@ -224,6 +225,10 @@ class RegistrationAuthority:
                 raise TransactionReused(
                     f"transaction {request.transaction_id[:80]!r} was begun with another key (enrollment {record.id})"
                 )
+            # Who signs with a certificate has had the answer that brought it, and those before: this is no repetition
+            # of them, though some clients keep transaction id, key and challenge when they renew.
+            if held is not None and record.certificate_id is not None and record.certificate_id <= held.id:
+                continue
             if record.evidence in proofs:
                 if record.state is EnrollmentState.APPROVED:
                     return await self._issue_approved(record)
