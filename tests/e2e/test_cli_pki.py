@@ -101,6 +101,8 @@ def test_cas_are_made_listed_shown_and_exported(line: CommandLine) -> None:
         ("scep challenge create --profile wifi --device LAPTOP --ttl 91d", 2, 9009),
         ("certificate get 0a", 3, 6302),
         ("certificate revoke xyz", 2, 9009),
+        ("certificate revoke xyz --invalid-since 0001-01-01T00:00:00+14:00", 2, 9009),
+        ("certificate revoke 0a --invalid-since 2999-01-01", 2, 9009),
         ("enrollment approve 99", 3, 9007),
         ("explain 1234", 3, 9007),
         ("audit verify --expect-head 0123456789abcdef", 1, 9012),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from privyseal.adapters.keys import reply_signature
 from privyseal.bootstrap import Application
@@ -56,4 +57,4 @@ def build_http(application: Application) -> HttpApplication:
         Route("livez", _GET, 0, Access.PUBLIC, "tells nothing but that it runs", health.live),
         Route("readyz", _GET, 0, Access.PUBLIC, "tells nothing but whether it can serve", health.ready),
     )
-    return HttpApplication(routes, application.rng)
+    return HttpApplication(routes, application.rng, place=urlsplit(application.settings.public_url).path)

@@ -138,6 +138,10 @@ def revoke(session: Session, serial: str, reason: str, invalid_since: str | None
     """
     since = None if invalid_since is None else _time(invalid_since)
     with session.application(keys=True) as application:
+        if since is not None and since > application.clock.now():
+            raise InvalidValue(
+                f"--invalid-since {moment(since)} lies ahead; a key is bad since some moment in the past"
+            )
         issuer, record = find(application, serial, ca=ca)
         before = application.status_book.latest_crl(issuer.id)
         published = asyncio.run(
@@ -172,7 +176,7 @@ def _revoked(application: Application, *, serial: str, ca: str) -> dict[str, Any
 def _time(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        # Without a zone it is UTC, as everything here.
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidValue(f"time {text!r} is not like 2026-01-31T12:00:00Z") from error
-    # Without a zone it is UTC, as everything here.
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -40,11 +40,15 @@ class Route:
 
 
 class Application:
-    """Dispatches by the first path segment. Anything not in the table is 404."""
+    """Dispatches by the first path segment below ``place``. Anything not in the table is 404.
 
-    def __init__(self, routes: Sequence[Route], rng: Rng) -> None:
+    ``place`` is the path of the public URL. A proxy in front may have taken it away: then nothing is missing.
+    """
+
+    def __init__(self, routes: Sequence[Route], rng: Rng, *, place: str = "") -> None:
         self.routes = {route.segment: route for route in routes}
         self._rng = rng
+        self._place = tuple(part for part in place.split("/") if part)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
@@ -53,7 +57,7 @@ class Application:
         await send_response(send, await self._answer(scope, receive))
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        path = tuple(part for part in scope["path"].split("/") if part)
+        path, raw_path = self._below_place(scope)
         route = self.routes.get(path[0]) if path else None
         if route is None:
             return text(404, "not found")
@@ -61,7 +65,7 @@ class Application:
             return text(405, "method not allowed")
         incident = self._rng.bytes(6).hex()
         try:
-            request = Request(scope["method"], path, scope.get("raw_path") or b"", scope["query_string"], b"")
+            request = Request(scope["method"], path, raw_path, scope["query_string"], b"")
             if request.method == "POST":
                 request = await self._with_body(request, receive, route, incident)
             return await route.handler(request, incident)
@@ -72,6 +76,16 @@ class Application:
             # The one place where a fault of ours meets a peer: it learns the incident's id, the log the rest.
             _log.exception("%s [9000] unexpected fault at /%s", incident, path[0])
             return text(500, f"internal error (incident {incident})")
+
+    def _below_place(self, scope: Scope) -> tuple[tuple[str, ...], bytes]:
+        path = tuple(part for part in scope["path"].split("/") if part)
+        raw_path = bytes(scope.get("raw_path") or b"")
+        if not self._place or path[: len(self._place)] != self._place:
+            return path, raw_path
+        # What follows stays as it was sent: OCSP's base64 may hold slashes.
+        for _ in self._place:
+            raw_path = b"/" + raw_path.lstrip(b"/").partition(b"/")[2]
+        return path[len(self._place) :], raw_path
 
     async def _with_body(self, request: Request, receive: Receive, route: Route, incident: str) -> Request:
         try:
