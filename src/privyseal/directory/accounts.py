@@ -87,7 +87,12 @@ def principal_filter(text: str, *, dns_domain: str = "", kind: AccountKind | Non
     else:
         found = _sam(text, kind)
     # A computer's class is derived from user; contacts and groups are neither.
-    return f"(&(objectClass={'user' if kind is None else kind.value}){found})"
+    classes = {
+        None: "(objectClass=user)",
+        AccountKind.USER: "(objectClass=user)(!(objectClass=computer))",
+        AccountKind.COMPUTER: "(objectClass=computer)",
+    }
+    return f"(&{classes[kind]}{found})"
 
 
 def netbios_domain_of(text: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from privyseal.errors import InvalidName
+from privyseal.x509.general_names import GeneralName, NameKind
 from privyseal.x509.names import escape_value
 from privyseal.x509.sid import Sid
 
@@ -69,6 +70,21 @@ def split_dn(dn: str) -> tuple[str, str]:
 def parent_dn(dn: str) -> str:
     """The DN of what holds this object; empty at the top."""
     return split_dn(dn)[1]
+
+
+def dns_domain(naming_context: str) -> str:
+    """The DNS name of a domain from its DN: DC=ad,DC=example becomes ad.example. Raises InvalidName."""
+    labels: list[str] = []
+    rest = naming_context
+    while rest:
+        rdn, rest = split_dn(rest)
+        kind, _, label = rdn.partition("=")
+        if kind.strip().upper() != "DC" or not label or len(labels) > 126:
+            raise InvalidName(f"{naming_context[:200]!r} is not the DN of a domain; one is like DC=ad,DC=example")
+        labels.append(label)
+    name = ".".join(labels)
+    GeneralName(NameKind.DNS, name).to_der()
+    return name.lower()
 
 
 def dn_key(dn: str) -> str:

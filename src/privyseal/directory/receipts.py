@@ -6,22 +6,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from privyseal.directory.changes import DONE, AddEntry, AddValue, Change, DeleteEntry, RemoveValue, ReplaceValue
-from privyseal.directory.containers import present
+from privyseal.directory.changes import DONE, AddEntry, AddValue, Change, DeleteEntry, Entry, RemoveValue, ReplaceValue
+from privyseal.directory.containers import present, values_of
 from privyseal.directory.naming import dn_key
+
+UNKNOWN: Final = "unknown"
+"""The connection broke before the answer came: `settle` finds out."""
+NOT_DONE: Final = "not done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """One change that a controller took. ``result`` is ``already`` when it found nothing left to do."""
+    """One change on one controller. ``result`` is done, already (it was so before us), unknown, or not done."""
 
     forest: str
     controller: str
     change: Change
     result: str
     usn: int | None
-    """The controller's highest USN after the change, where it told us."""
+    """uSNChanged of the object on that controller after the change, where it told us."""
     at: datetime
 
 
@@ -68,3 +73,33 @@ def _account(change: Change, entries: set[str], *, values: set[tuple[str, str, b
             values.add((key, attribute.lower(), value))
             if previous is not None:
                 values.discard((key, attribute.lower(), previous))
+
+
+def took_effect(change: Change, entry: Entry | None) -> bool:
+    """The object is as the change leaves it. ``entry`` is the object as it was read just now."""
+    match change:
+        case AddEntry(_, attributes):
+            wanted = {(name, value) for name, values in attributes for value in present(values) if _is_content(name)}
+            return entry is not None and all(value in values_of(entry, name) for name, value in wanted)
+        case DeleteEntry():
+            return entry is None
+        case RemoveValue(_, attribute, value, _):
+            return value not in values_of(entry, attribute)
+        case AddValue(_, attribute, value, _) | ReplaceValue(_, attribute, value, _):
+            return value in values_of(entry, attribute)
+
+
+def _is_content(attribute: str) -> bool:
+    # The class comes back with its ancestors, and text in the server's spelling: only octets are compared.
+    return attribute.lower().endswith(("certificate", "revocationlist"))
+
+
+def unsettled(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Receipts of unknown result that no later one about the same change settles. ``receipts``: oldest first."""
+    open_ones: dict[Change, Receipt] = {}
+    for receipt in receipts:
+        if receipt.result == UNKNOWN:
+            open_ones[receipt.change] = receipt
+        else:
+            open_ones.pop(receipt.change, None)
+    return tuple(open_ones.values())
