@@ -27,6 +27,11 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "certtool": ("gnutls-bin",),
     "ocsptool": ("gnutls-bin",),
     "wrk": ("wrk",),
+    "freeradius": ("freeradius", "freeradius-ldap", "freeradius-utils"),
+    "eapol_test": ("eapoltest",),
+    "kinit": ("krb5-user", "krb5-pkinit"),
+    "mmdebstrap": ("mmdebstrap",),
+    "curl": ("curl",),
 }
 NEEDS_PACKAGES: Final = "needs Debian packages: "  # the skip list of tests/conftest.py looks for these words
 NEEDS_ROOT: Final = "needs root: "

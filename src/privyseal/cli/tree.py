@@ -102,6 +102,16 @@ TREE: Final = Branch(
                 "reject": Leaf(f"{_CLI}.enrollments:reject", "Refuse an attempt that waits."),
             },
         ),
+        "radius": Branch(
+            "RADIUS: Wi-Fi, switch ports and VPN by certificate.",
+            {
+                "config": Branch(
+                    "Configuration of a RADIUS server.",
+                    {"freeradius": Leaf(f"{_CLI}.radius:freeradius", "Write the files of a FreeRADIUS server.")},
+                ),
+                "check": Leaf(f"{_CLI}.radius_check:command", "Walk an EAP-TLS log-in, stage by stage."),
+            },
+        ),
         "audit": Branch(
             "The audit trail: who did what.",
             {
