@@ -9,6 +9,7 @@ from privyseal.adapters.clock import SystemClock, SystemRng
 from privyseal.adapters.instance import Instance
 from privyseal.adapters.keys import FileKeyStore
 from privyseal.bootstrap.catalog import LiveCatalog
+from privyseal.bootstrap.directory import LiveDirectory
 from privyseal.ca.founding import Workshop
 from privyseal.config import Settings
 from privyseal.ra.service import RegistrationAuthority
@@ -17,6 +18,7 @@ from privyseal.store.audit import AuditTrail
 from privyseal.store.authorities import AuthorityBook
 from privyseal.store.certificates import CertificateLedger
 from privyseal.store.committer import GroupCommitter
+from privyseal.store.directories import DirectoryBook, ReceiptBook
 from privyseal.store.engine import Database
 from privyseal.store.enrollments import EnrollmentLog
 from privyseal.store.entities import EntityBook
@@ -41,6 +43,8 @@ class Application:
     certificates: CertificateLedger
     enrollments: EnrollmentLog
     status_book: StatusBook
+    directories: DirectoryBook
+    receipts: ReceiptBook
     audit: AuditTrail
     catalog: LiveCatalog
     registration: RegistrationAuthority
@@ -77,6 +81,7 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     certificates = CertificateLedger(database, committer, instance.name)
     enrollments = EnrollmentLog(database, committer)
     status_book = StatusBook(database, committer)
+    directories = DirectoryBook(database, committer)
     catalog = LiveCatalog(
         database=database,
         profiles=profiles,
@@ -89,6 +94,7 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         catalog=catalog,
         inventory=certificates,
         entities=entities,
+        directory=LiveDirectory(directories),
         log=enrollments,
         ledger=certificates,
         clock=clock,
@@ -108,6 +114,8 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         certificates=certificates,
         enrollments=enrollments,
         status_book=status_book,
+        directories=directories,
+        receipts=ReceiptBook(database, committer),
         audit=AuditTrail(database),
         catalog=catalog,
         registration=registration,

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from privyseal.errors import EntityDisabled, InvalidValue, UnknownVariable, VariableWithoutValue
+from privyseal.model.directory import DirectoryBinding
 from privyseal.x509.general_names import GeneralName, NameKind
 from privyseal.x509.sid import Sid
 
@@ -27,13 +28,20 @@ class EntityKind(Enum):
 ATTRIBUTES: Final[Mapping[EntityKind, frozenset[str]]] = MappingProxyType(
     {
         EntityKind.DEVICE: frozenset(
-            {"name", "dns_name", "sid", "principal_name", "serial_number", "manufacturer", "model", "id"}
+            {
+                "name", "dns_name", "sid", "principal_name", "distinguished_name", "serial_number", "manufacturer",
+                "model", "id",
+            }
         ),
         EntityKind.USER: frozenset(
-            {"name", "principal_name", "mail", "sid", "display_name", "given_name", "surname", "department", "id"}
+            {
+                "name", "principal_name", "mail", "sid", "distinguished_name", "display_name", "given_name", "surname",
+                "department", "id",
+            }
         ),
     }
-)
+)  # fmt: skip
+_LONGEST: Final = {"distinguished_name": 4096}
 VARIABLES: Final = frozenset(f"{kind.value}.{name}" for kind, names in ATTRIBUTES.items() for name in names)
 
 
@@ -46,6 +54,8 @@ class EndEntity:
     name: str
     attributes: Mapping[str, str]
     enabled: bool = True
+    binding: DirectoryBinding | None = None
+    """The directory account that it is, for profiles that take names from there."""
 
     def value(self, variable: str) -> str:
         """The value of ``device.dns_name`` and the like.
@@ -87,8 +97,9 @@ def check_attributes(kind: EntityKind, attributes: Mapping[str, str]) -> dict[st
         text = value.strip()
         if not text:
             continue
-        if len(text) > 256 or not text.isprintable():
-            raise InvalidValue(f"attribute {name} is longer than 256 characters or holds control characters")
+        longest = _LONGEST.get(name, 256)
+        if len(text) > longest or not text.isprintable():
+            raise InvalidValue(f"attribute {name} is longer than {longest} characters or holds control characters")
         if name == "sid":
             text = Sid.parse(text).text
         if name == "dns_name":

@@ -8,9 +8,11 @@ from typing import Protocol
 from privyseal.ca.form import CertificateForm
 from privyseal.ca.issuer import Issuer
 from privyseal.ca.ports import Signer
+from privyseal.directory.accounts import Account
 from privyseal.errors import PrivysealError
 from privyseal.model.certificate import CertificateRecord
 from privyseal.model.challenge import Challenge
+from privyseal.model.directory import DirectoryBinding
 from privyseal.model.enrollment import Claim, EnrollmentRecord
 from privyseal.model.entity import EndEntity
 
@@ -46,6 +48,17 @@ class EntityBook(Protocol):
 
     async def challenge(self, digest: bytes) -> Challenge | None:
         """The challenge whose secret has this hash, or None."""
+
+
+class Directory(Protocol):
+    """Accounts as the directory has them now."""
+
+    async def find(self, binding: DirectoryBinding) -> Account:
+        """The account of a binding, enabled and the only one of its names.
+
+        Raises AccountNotFound, AccountDisabled, AccountAmbiguous, AccountLacksAttribute, or a SetupError when the
+        directory cannot be asked.
+        """
 
 
 class RequestLog(Protocol):

@@ -38,7 +38,8 @@ from privyseal.model.enrollment import (
 from privyseal.model.entity import EndEntity
 from privyseal.model.profile import Approval, RequestedName
 from privyseal.ra.identification import Applicant, Identification, challenge_evidence, renewal_evidence
-from privyseal.ra.ports import Catalog, EntityBook, Inventory, RequestLog
+from privyseal.ra.naming import named_by_directory
+from privyseal.ra.ports import Catalog, Directory, EntityBook, Inventory, RequestLog
 from privyseal.x509.certificate import read_certificate, read_public_key_info
 from privyseal.x509.csr import CertificationRequest, parse_request, refuse_authority_claims
 from privyseal.x509.keys import check_public_key
@@ -55,6 +56,7 @@ class RegistrationAuthority:
         catalog: Catalog,
         inventory: Inventory,
         entities: EntityBook,
+        directory: Directory,
         log: RequestLog,
         ledger: IssuanceLedger,
         clock: Clock,
@@ -63,6 +65,7 @@ class RegistrationAuthority:
         self._catalog = catalog
         self._inventory = inventory
         self._entities = entities
+        self._directory = directory
         self._log = log
         self._ledger = ledger
         self._clock = clock
@@ -97,11 +100,12 @@ class RegistrationAuthority:
         refuse_authority_claims(request.request)
         applicant = await self._identification.authenticate(request, profile, now=self._clock.now())
         check_public_key(request.request.public_key, profile.key_rules)
-        _check_requested_name(form, applicant.entity, request.request)
+        entity = await named_by_directory(profile, applicant.entity, self._directory)
+        _check_requested_name(form, entity, request.request)
         claim = _proved_claim(claim, applicant, form)
         if profile.approval is Approval.MANUAL and applicant.challenge_id is not None:
             return Waiting(await self._log.wait(claim, request.request.der))
-        return await self._issue(form, applicant.entity, request.request, claim)
+        return await self._issue(form, entity, request.request, claim)
 
     async def poll(self, profile: str, transaction_id: str, *, signer_certificate: bytes, incident: str) -> Outcome:
         """The outcome of an earlier request, asked for by whoever made it (RFC 8894 section 3.3.3).
@@ -166,6 +170,7 @@ class RegistrationAuthority:
         refuse_authority_claims(request)
         entity.require_enabled()
         check_public_key(request.public_key, form.profile.key_rules)
+        entity = await named_by_directory(form.profile, entity, self._directory)
         claim = Claim(
             kind=CertificateKind.END_ENTITY,
             protocol="operator",
@@ -206,6 +211,7 @@ class RegistrationAuthority:
         # Proof of possession was verified when it arrived; legacy requests keep their old signature.
         request = parse_request(record.request_der, allow_sha1=form.profile.scep.legacy_devices)
         check_public_key(request.public_key, form.profile.key_rules)  # the profile may have changed meanwhile
+        entity = await named_by_directory(form.profile, entity, self._directory)
         claim = replace(_approved_claim(record), profile_revision=form.profile.revision)
         return await self._issue(form, entity, request, claim)
 

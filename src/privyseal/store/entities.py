@@ -12,13 +12,15 @@ from types import MappingProxyType
 from privyseal.errors import NameTaken, NotFound
 from privyseal.model.audit import AuditEvent
 from privyseal.model.challenge import Challenge
+from privyseal.model.directory import DirectoryBinding
 from privyseal.model.entity import EndEntity, EntityKind, check_attributes
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
+from privyseal.x509.sid import Sid
 
-_ENTITY = "SELECT id, kind, name, attributes, enabled FROM entities"
+_ENTITY = "SELECT id, kind, name, attributes, enabled, directory, object_sid FROM entities"
 _CHALLENGE = "SELECT id, profile, entity_id, created_at, expires_at, used_at FROM challenges"
 
 
@@ -66,7 +68,14 @@ class EntityBook:
         )
         return tuple(_entity(row) for row in rows)
 
-    async def create(self, kind: EntityKind, attributes: Mapping[str, str], *, actor: str) -> EndEntity:
+    async def create(
+        self,
+        kind: EntityKind,
+        attributes: Mapping[str, str],
+        *,
+        actor: str,
+        binding: DirectoryBinding | None = None,
+    ) -> EndEntity:
         """Store a new device or user. Raises NameTaken, InvalidValue and their kin."""
         kept = check_attributes(kind, attributes)
         name = kept["name"]
@@ -74,19 +83,42 @@ class EntityBook:
         def work(transaction: Transaction) -> int:
             if transaction.one("SELECT 1 FROM entities WHERE kind = ? AND name = ?", (kind.value, name)):
                 raise NameTaken(f"a {kind.value} {name!r} exists already", mend=(f"privyseal {kind.value} get {name}",))
+            _check_unbound(transaction, binding)
             entity_id = transaction.insert(
-                "INSERT INTO entities (kind, name, attributes, enabled, created_at) VALUES (?,?,?,1,?)",
-                (kind.value, name, json.dumps(kept, sort_keys=True), to_seconds(transaction.now)),
+                "INSERT INTO entities (kind, name, attributes, enabled, created_at, directory, object_sid) "
+                "VALUES (?,?,?,1,?,?,?)",
+                (
+                    kind.value,
+                    name,
+                    json.dumps(kept, sort_keys=True),
+                    to_seconds(transaction.now),
+                    *_binding_columns(binding),
+                ),
             )
-            transaction.audit(AuditEvent(event=f"{kind.value}.created", actor=actor, target=f"{kind.value}:{name}"))
+            transaction.audit(
+                AuditEvent(
+                    event=f"{kind.value}.created",
+                    actor=actor,
+                    target=f"{kind.value}:{name}",
+                    detail=_binding_detail(binding),
+                )
+            )
             return entity_id
 
-        return EndEntity(await self._committer.run(work), kind, name, MappingProxyType(kept))
+        return EndEntity(await self._committer.run(work), kind, name, MappingProxyType(kept), True, binding)
 
     async def change(
-        self, entity: EndEntity, attributes: Mapping[str, str], *, enabled: bool | None, actor: str
+        self,
+        entity: EndEntity,
+        attributes: Mapping[str, str],
+        *,
+        enabled: bool | None,
+        actor: str,
+        binding: DirectoryBinding | None = None,
     ) -> EndEntity:
-        """Set attributes (an empty value removes one) and, unless None, whether it may have certificates."""
+        """Set attributes (an empty value removes one) and, unless None, its account and whether it may have
+        certificates.
+        """
 
         def work(transaction: Transaction) -> EndEntity:
             # As it is now: what another process changed since ``entity`` was read must stay, above all a disabling.
@@ -94,19 +126,22 @@ class EntityBook:
             found = entity if row is None else _entity(row)
             kept = check_attributes(entity.kind, {**found.attributes, **attributes, "name": entity.name})
             able = found.enabled if enabled is None else enabled
+            if binding != found.binding:
+                _check_unbound(transaction, binding)
+            bound = binding or found.binding
             transaction.execute(
-                "UPDATE entities SET attributes = ?, enabled = ? WHERE id = ?",
-                (json.dumps(kept, sort_keys=True), int(able), entity.id),
+                "UPDATE entities SET attributes = ?, enabled = ?, directory = ?, object_sid = ? WHERE id = ?",
+                (json.dumps(kept, sort_keys=True), int(able), *_binding_columns(bound), entity.id),
             )
             transaction.audit(
                 AuditEvent(
                     event=f"{entity.kind.value}.changed",
                     actor=actor,
                     target=f"{entity.kind.value}:{entity.name}",
-                    detail={"attributes": sorted(attributes), "enabled": able},
+                    detail={"attributes": sorted(attributes), "enabled": able, **_binding_detail(binding)},
                 )
             )
-            return EndEntity(entity.id, entity.kind, entity.name, MappingProxyType(kept), able)
+            return EndEntity(entity.id, entity.kind, entity.name, MappingProxyType(kept), able, bound)
 
         return await self._committer.run(work)
 
@@ -133,7 +168,31 @@ class EntityBook:
 
 
 def _entity(row: Row) -> EndEntity:
-    return EndEntity(row[0], EntityKind(row[1]), row[2], _attributes(row[3]), bool(row[4]))
+    binding = None if row[5] is None else DirectoryBinding(row[5], Sid.parse(row[6]))
+    return EndEntity(row[0], EntityKind(row[1]), row[2], _attributes(row[3]), bool(row[4]), binding)
+
+
+def _binding_columns(binding: DirectoryBinding | None) -> tuple[str | None, str | None]:
+    return (None, None) if binding is None else (binding.directory, binding.sid.text)
+
+
+def _binding_detail(binding: DirectoryBinding | None) -> dict[str, str]:
+    return {} if binding is None else {"directory": binding.directory, "sid": binding.sid.text}
+
+
+def _check_unbound(transaction: Transaction, binding: DirectoryBinding | None) -> None:
+    """One account is one device or user: two would be a second way to get its certificates, after one is disabled."""
+    if binding is None:
+        return
+    row = transaction.one(
+        "SELECT kind, name FROM entities WHERE directory = ? AND object_sid = ?", (binding.directory, binding.sid.text)
+    )
+    if row is not None:
+        raise NameTaken(
+            f"account {binding.sid.text} of directory {binding.directory} is already bound to {row[0]} {row[1]!r}",
+            why="one account is one device or user",
+            mend=(f"privyseal {row[0]} get {row[1]}",),
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -35,6 +35,7 @@ meta = Table("meta", metadata, Column("key", Text, primary_key=True), _text("val
 entities = Table(
     "entities", metadata,
     _id(), _text("kind"), _text("name"), _text("attributes"), _int("enabled"), _int("created_at"),
+    _text("directory", null=True), _text("object_sid", null=True),
     UniqueConstraint("kind", "name"),
     sqlite_strict=True,
 )  # fmt: skip
@@ -124,6 +125,28 @@ enrollments = Table(
           postgresql_where=text("state IN ('refused', 'failed')")),
     Index("enrollments_waiting", "id", sqlite_where=text("state = 'waiting'"),
           postgresql_where=text("state = 'waiting'")),
+    sqlite_strict=True,
+)  # fmt: skip
+
+directories = Table(
+    "directories", metadata,
+    _id(), _text("name"), _text("body"), _int("created_at"),
+    UniqueConstraint("name"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+directory_receipts = Table(
+    "directory_receipts", metadata,
+    _id(), _text("forest"), _text("controller"), _text("change"), _text("result"), _int("usn", null=True), _int("at"),
+    Index("directory_receipts_forest", "forest"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+external_authorities = Table(
+    "external_authorities", metadata,
+    _id(), _text("name"), _blob("fingerprint"), _blob("certificate"), _text("directory"), _int("not_after"),
+    _int("created_at"),
+    UniqueConstraint("fingerprint"),
     sqlite_strict=True,
 )  # fmt: skip
 
