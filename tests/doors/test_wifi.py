@@ -42,6 +42,15 @@ def fixture_bad(house: House, alice: Paper) -> Paper:
     return paper
 
 
+@pytest.fixture(name="foreign", scope="module")
+def fixture_foreign(tmp_path_factory: pytest.TempPathFactory) -> Paper:
+    """The same Alice, vouched for by somebody else's PKI, whose CAs have the same names."""
+    house = House(tmp_path_factory.mktemp("foreign"), key="ec:p256")
+    house.profile("user-wifi", *USER_PROFILE)
+    named = ("--principal-name", "alice@ad.example.test", "--sid", SID)
+    return house.issue("user-wifi", "user", "alice", *named, key=rsa_key())
+
+
 @pytest.fixture(name="wifi", scope="module", params=REVOCATION)
 def fixture_wifi(request: pytest.FixtureRequest, house: House, server: Paper, bad: Paper) -> Iterator[Wifi]:
     """A running server that checks revocation in one of the ways that it can."""
@@ -76,49 +85,14 @@ def test_nor_one_of_another_ca_below_the_same_root(wifi: Wifi, house: House, ali
         wifi.enter(paper, tls=tls)
 
 
-def test_nor_one_of_a_foreign_pki(wifi: Wifi, tmp_path_factory: pytest.TempPathFactory) -> None:
-    foreign = House(tmp_path_factory.mktemp("foreign"), key="ec:p256")
-    foreign.profile("user-wifi", *USER_PROFILE)
-    named = ("--principal-name", "alice@ad.example.test", "--sid", SID)
+def test_nor_one_of_a_foreign_pki(wifi: Wifi, foreign: Paper) -> None:
     with pytest.raises(errors.EapClientCaUnknown):
-        wifi.enter(foreign.issue("user-wifi", "user", "alice", *named, key=rsa_key()))
+        wifi.enter(foreign)
 
 
 def test_nor_one_that_is_for_servers(wifi: Wifi, server: Paper) -> None:
     with pytest.raises(errors.EapPurposeWrong):
         wifi.enter(server)
-
-
-def test_a_certificate_revoked_while_the_server_runs_is_refused_at_once_by_ocsp(
-    house: House, server: Paper, alice: Paper
-) -> None:
-    made = configure(house, server)
-    paper = house.enroll("user-wifi", "user", "alice", paper="alice-soon")
-    with made.running():
-        assert made.enter(paper) == "1.3"
-        house.revoke(paper)
-        with pytest.raises(errors.EapCertificateRevoked):
-            made.enter(paper)
-
-
-def test_and_by_crl_once_it_was_fetched(house: House, server: Paper, alice: Paper) -> None:
-    made = configure(house, server, revocation="crl")
-    paper = house.enroll("user-wifi", "user", "alice", paper="alice-later")
-    made.fetch_crls()
-    with made.running():
-        made.enter(paper)
-    house.revoke(paper)
-    with made.running():
-        made.enter(paper)  # the old CRL is still good: this is what `certificate revoke` says
-    made.fetch_crls()
-    with made.running(), pytest.raises(errors.EapCertificateRevoked):
-        made.enter(paper)
-
-
-def test_without_any_crl_nobody_gets_in(house: House, server: Paper, alice: Paper) -> None:
-    made = configure(house, server, revocation="crl")
-    with made.running(), pytest.raises(errors.EapCrlMissing):
-        made.enter(alice)
 
 
 def test_a_server_name_or_root_that_is_not_the_clients_ends_the_log_in(wifi: Wifi, alice: Paper, house: House) -> None:
@@ -140,26 +114,6 @@ def test_without_the_log_only_the_refusal_is_known(wifi: Wifi, bad: Paper) -> No
         replace(wifi, target=replace(wifi.target, log=None)).enter(bad)
 
 
-def test_a_responder_that_is_down_lets_nobody_in(house: House, server: Paper, alice: Paper) -> None:
-    made = configure(house, server)
-    with made.running():
-        house.stop()
-        try:
-            with pytest.raises(errors.EapOcspUnanswered):
-                made.enter(alice)
-        finally:
-            house.start()
-        assert made.enter(alice) == "1.3"
-
-
-def test_a_server_that_wants_only_new_tls_refuses_an_old_client(house: House, server: Paper, alice: Paper) -> None:
-    made = configure(house, server)
-    eap = made.directory / "mods-enabled" / "eap"
-    eap.write_text(eap.read_text().replace('tls_min_version = "1.2"', 'tls_min_version = "1.3"'))
-    with made.running(), pytest.raises(errors.EapVersionMismatch):
-        made.enter(alice, tls="1.2")
-
-
 # --- the command -----------------------------------------------------------------------------------------------
 
 
@@ -177,8 +131,8 @@ def test_check_walks_every_stage(house: House, wifi: Wifi, alice: Paper) -> None
     code, said = check(house, wifi, alice)
     assert code == 0, said
     assert re.findall(r"✔ (\S+)", said)[:6] == ["Program", "Certificate", "CRL", "OCSP", "TLS", "TLS"]
-    code, said = check(house, wifi, alice, "--tls", "1.2", "-o", "json", "--quiet")
-    assert json.loads(said[said.index("{") :])["passed"] is True
+    code, said = check(house, wifi, alice, "--tls", "1.2", "-o", "json")
+    assert json.JSONDecoder().raw_decode(said)[0]["passed"] is True
 
 
 def test_check_names_the_stage_that_fails(house: House, wifi: Wifi, alice: Paper, bad: Paper, server: Paper) -> None:
@@ -204,8 +158,8 @@ def test_check_says_what_to_install(house: House, wifi: Wifi, alice: Paper, monk
 
 def test_nobody_else_can_read_the_files(wifi: Wifi) -> None:
     for path in (wifi.directory, *wifi.directory.rglob("*")):
-        if path.name != "out" and not path.is_symlink() and "crls" not in str(path):
-            assert path.stat().st_mode & 0o077 == 0 or path.parent.name in ("log", "run"), path
+        if path.parent.name not in ("log", "run", "crls"):  # what the programs themselves write there
+            assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_nothing_is_overwritten_and_a_wrong_key_is_refused(house: House, server: Paper, alice: Paper) -> None:

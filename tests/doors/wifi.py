@@ -82,5 +82,3 @@ def configure(house: House, server: Paper, *options: str, revocation: str = "ocs
         address="127.0.0.1", port=port, secret=SECRET, name=SERVER_NAME, roots=house.roots, log=log
     )  # fmt: skip
     return Wifi(directory, target, secret_file)
-
-

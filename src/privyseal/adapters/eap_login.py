@@ -25,10 +25,10 @@ _SWITCHES: Final = MappingProxyType({"1.2": "tls_disable_tlsv1_3=1", "1.3": "tls
 # What eapol_test prints -> what it means. The first that fits counts.
 _CLIENT_SAYS: Final[Mapping[str, type[PrivysealError]]] = MappingProxyType(
     {
-        r"CTRL-EVENT-EAP-TLS-CERT-ERROR .*err='(?:Domain|AltSubject|Subject).*mismatch'": errors.RadiusServerNameWrong,
+        r"CTRL-EVENT-EAP-TLS-CERT-ERROR .*err='((?:Domain|AltSubject|Subject)[^']*mismatch)'": errors.RadiusServerNameWrong,
         r"CTRL-EVENT-EAP-TLS-CERT-ERROR .*err='([^']*)'": errors.RadiusServerNotTrusted,
-        r"TLS alert \(param=(?:protocol version|unsupported protocol)\)": errors.EapVersionMismatch,
-        r"unsupported protocol|tlsv1 alert protocol version": errors.EapVersionMismatch,
+        r"TLS alert \(param=(protocol version|unsupported protocol)\)": errors.EapVersionMismatch,
+        r"(unsupported protocol|tlsv1 alert protocol version)": errors.EapVersionMismatch,
     }
 )
 # What FreeRADIUS logs -> what it means. OpenSSL's words are those of X509_verify_cert_error_string.
@@ -96,8 +96,7 @@ def refusal(server: RadiusServer, *, client_said: str, server_said: str) -> Priv
     where = f"{server.address}:{server.port}"
     for pattern, kind in _CLIENT_SAYS.items():
         if found := re.search(pattern, client_said):
-            shown = found.group(1) if found.groups() and found.group(1) else kind.title.lower()
-            return kind(f"the client ended the log-in at {where}: {shown}")
+            return kind(f"the client ended the log-in at {where}: {found.group(1).lower()}")
     if "accept proposed method (param=TLS)" not in client_said and "timed out" in client_said:
         return RadiusSilent(f"{where} sent no answer to the request")
     reasons = re.findall(r"Login incorrect \((.*?)\): \[", server_said)

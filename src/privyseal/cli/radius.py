@@ -171,12 +171,10 @@ def _write(place: Path, files: dict[str, bytes]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     try:
-        for directory in ("log", "run", CRLS):
-            (new / directory).mkdir(mode=0o700, parents=True)
+        for directory in ("log", "run", *{Path(name).parts[0] for name in files if "/" in name}, CRLS):
+            (new / directory).mkdir(mode=0o700)
         for name, content in files.items():
-            path = new / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if name == REFRESH else 0o600)
+            descriptor = os.open(new / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if name == REFRESH else 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
         os.replace(new, place)
