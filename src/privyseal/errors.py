@@ -663,13 +663,6 @@ class KdcAccountLocked(AccessError):
     default_mend = ("see the account in Active Directory", "revoke its certificates, if it is gone for good")
 
 
-class KdcUnreachable(SetupError):
-    code = 7065
-    title = "No domain controller answers"
-    default_why = "the realm or the address is wrong, or port 88 is closed"
-    default_mend = ("name a controller: --kdc ADDRESS", "look whether TCP port 88 is open on the way")
-
-
 class PkinitRefused(AccessError):
     code = 7066
     title = "The domain controller gave no ticket for the certificate"
