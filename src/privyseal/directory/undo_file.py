@@ -52,9 +52,9 @@ def change_to_json(change: Change) -> dict[str, Any]:
 
 def change_from_json(item: Any) -> Change:
     """A change from JSON values. Raises InvalidValue."""
-    if not isinstance(item, dict) or item.get("change") not in _KINDS:
+    kind = _KINDS.get(str(item.get("change"))) if isinstance(item, dict) else None
+    if kind is None:
         raise InvalidValue(f"a change is an object whose `change` is one of {', '.join(_KINDS)}")
-    kind = _KINDS[item["change"]]
     dn = _string(item, "dn")
     if kind is AddEntry or kind is DeleteEntry:
         return kind(dn, _attributes(item.get("attributes")))
