@@ -47,6 +47,9 @@ def third_party(sources: list[Source]) -> set[str]:
 
 def test_declared_dependencies_are_those_that_are_imported(project: dict[str, Any]) -> None:
     declared = {distribution(line) for line in project["project"]["dependencies"]}
+    # The extra `ad` is imported by name and late, in one place, so that nothing else needs it.
+    extra = {distribution(line) for line in project["project"]["optional-dependencies"]["ad"]}
+    assert extra == {"python-ldap"}
     assert third_party([source for source in all_sources() if source.in_package]) == declared
 
 
@@ -57,6 +60,7 @@ def test_an_undeclared_import_would_be_found() -> None:
 
 def test_every_dependency_has_an_upper_bound(project: dict[str, Any]) -> None:
     lines = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    lines += project["project"]["optional-dependencies"]["ad"]
     assert [line for line in lines if "<" not in line or ">=" not in line] == []
 
 
@@ -66,13 +70,16 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_the_locks_agree_and_hold_every_dependency(project: dict[str, Any]) -> None:
-    shipped, tested = pins("requirements.lock"), pins("requirements-dev.lock")
+    shipped, tested, with_ad = pins("requirements.lock"), pins("requirements-dev.lock"), pins("requirements-ad.lock")
     assert shipped.items() <= tested.items()
+    assert shipped.items() <= with_ad.items()
+    assert [name for name in with_ad.keys() & tested.keys() if with_ad[name] != tested[name]] == []
+    assert {distribution(line) for line in project["project"]["optional-dependencies"]["ad"]} <= with_ad.keys()
     assert {distribution(line) for line in project["project"]["dependencies"]} <= shipped.keys()
     assert {distribution(line) for line in project["dependency-groups"]["dev"]} <= tested.keys()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-ad.lock", "requirements-dev.lock"])
 def test_every_locked_package_has_hashes_and_no_place(name: str) -> None:
     text = (ROOT / name).read_text()
     assert not re.search(r"://|--index|--find-links|--trusted", text)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -27,6 +28,14 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "certtool": ("gnutls-bin",),
     "ocsptool": ("gnutls-bin",),
     "wrk": ("wrk",),
+    "samba": ("samba", "samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "samba-vfs-modules"),
+    "samba-tool": ("samba", "python3-samba"),
+    "ldbsearch": ("ldb-tools",),
+    "ldbadd": ("ldb-tools",),
+    "ldbmodify": ("ldb-tools",),
+    "ldapsearch": ("ldap-utils", "libsasl2-modules-gssapi-mit"),
+    "faketime": ("faketime",),
+    "python-ldap": ("build-essential", "python3-dev", "libldap2-dev", "libsasl2-dev", "libkrb5-dev"),
     "freeradius": ("freeradius", "freeradius-ldap", "freeradius-utils"),
     "eapol_test": ("eapoltest",),
     "kinit": ("krb5-user", "krb5-pkinit"),
@@ -72,6 +81,13 @@ def require_tool(name: str) -> Path:
     if path is None:
         missing(NEEDS_PACKAGES + " ".join(PACKAGES[name]))
     return Path(path)
+
+
+def require_python_ldap() -> None:
+    """Goes on where python-ldap can be imported; `./test` builds it as soon as compiler and headers are there."""
+    if importlib.util.find_spec("ldap") is None:
+        missing(NEEDS_PACKAGES + " ".join(PACKAGES["python-ldap"]))
+    require_tool("ldapsearch")  # its packages bring the SASL mechanism of Kerberos
 
 
 def require_root(purpose: str) -> None:

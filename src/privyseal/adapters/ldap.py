@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from types import ModuleType
@@ -223,19 +223,18 @@ def connect(controller: str, bind: Bind, *, limits: Limits | None = None) -> Lda
     line = open_line(where, ca_file=ca_file, seconds=limits.connect_seconds)
     who = bind.user if isinstance(bind, SimpleBind) else bind.principal if isinstance(bind, KerberosKeytab) else ""
     conversation = Conversation(str(where), bind.method, who)
-    try:
-        connection = _prepared(library, where, line)
-        with line.watched(limits.operation_seconds):
-            if isinstance(bind, SimpleBind):
-                connection.simple_bind_s(bind.user, password)
-            else:
-                conversation = _bind_kerberos(connection, library, bind, conversation=conversation, limits=limits)
-    except library.LDAPError as error:
-        line.close()
-        raise _failure(error, line, conversation=conversation, limits=limits, doing="logging in") from error
-    except BaseException:
-        line.close()
-        raise
+    with ExitStack() as given_up:
+        given_up.callback(line.close)
+        try:
+            connection = _prepared(library, where, line)
+            with line.watched(limits.operation_seconds):
+                if isinstance(bind, SimpleBind):
+                    connection.simple_bind_s(bind.user, password)
+                else:
+                    conversation = _bind_kerberos(connection, library, bind, conversation=conversation, limits=limits)
+        except library.LDAPError as error:
+            raise _failure(error, line, conversation=conversation, limits=limits, doing="logging in") from error
+        given_up.pop_all()
     return LdapDirectory(connection, line, library=library, conversation=conversation, limits=limits)
 
 

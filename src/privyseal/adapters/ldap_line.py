@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,22 +91,23 @@ class Line:
 
 def open_line(controller: Controller, *, ca_file: Path | None, seconds: float) -> Line:
     """Connect. Raises DirectoryUnreachable, DirectoryTimeout and TlsNotTrusted."""
-    raw = _connected(controller, seconds)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        if not controller.tls:
+    with ExitStack() as given_up:
+        raw = _connected(controller, seconds)
+        given_up.callback(raw.close)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if controller.tls:
+            encrypted = _encrypted(raw, controller, ca_file)
+            encrypted.settimeout(None)
+            raw, inner = socket.socketpair()
+            relay = threading.Thread(
+                target=_relay, args=(encrypted, inner), name=f"ldaps {controller.host}", daemon=True
+            )
+            relay.start()  # it ends when either side does, so cutting the pair cuts everything
+        else:
             raw.settimeout(None)
-            return Line(raw, os.dup(raw.fileno()))
-        encrypted = _encrypted(raw, controller, ca_file)
-    except BaseException:
-        raw.close()
-        raise
-    encrypted.settimeout(None)
-    outer, inner = socket.socketpair()
-    threading.Thread(target=_relay, args=(encrypted, inner), name=f"ldaps {controller.host}", daemon=True).start()
-    # The relay ends when either side does, so cutting the inner pair cuts everything.
-    return Line(outer, os.dup(outer.fileno()))
+        given_up.pop_all()
+        return Line(raw, os.dup(raw.fileno()))
 
 
 def _connected(controller: Controller, seconds: float) -> socket.socket:

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that only this test process and its children can resolve: a hosts file of its own, in a mount namespace."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.outside.tools import NEEDS_ROOT, missing, require_root
+
+_CLONE_NEWNS: Final = 0x00020000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_HOSTS: Final = Path("/etc/hosts")
+_own: Path | None = None
+_original = ""
+
+
+def set_names(names: Mapping[str, str]) -> None:
+    """From now on these names resolve to these addresses; those set before no longer do."""
+    global _own, _original
+    require_root("test names resolve in a mount namespace")
+    if _own is None:
+        _original = _HOSTS.read_text()
+        descriptor, name = tempfile.mkstemp(prefix="privyseal-hosts-")
+        os.close(descriptor)
+        _own = Path(name)
+        _own.chmod(0o644)
+        _enter(_own)
+    _own.write_text(_original + "".join(f"\n{address} {name}" for name, address in names.items()) + "\n")
+
+
+def _enter(own: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    private = libc.unshare(_CLONE_NEWNS) == 0 and libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) == 0
+    if not private or libc.mount(str(own).encode(), str(_HOSTS).encode(), None, _MS_BIND, None) != 0:
+        missing(f"{NEEDS_ROOT}a mount namespace for test names: {os.strerror(ctypes.get_errno())}")
