@@ -8,23 +8,28 @@ from typing import Any
 
 import click
 
+from privyseal.bootstrap import Application
 from privyseal.cli.output import show_item, show_list
 from privyseal.cli.session import Session
 from privyseal.cli.verb import Verb, verb
 from privyseal.errors import EntityDisabled
+from privyseal.model.directory import DirectoryBinding
 from privyseal.model.entity import ATTRIBUTES, EndEntity, EntityKind
 
 _MORE = {
     EntityKind.DEVICE: "--dns-name laptop-042.contoso.com --sid S-1-5-21-1004336348-1177238915-682003330-1104",
     EntityKind.USER: "--principal-name ada@contoso.com --mail ada@contoso.com --display-name 'Ada Lovelace'",
 }
+_PRINCIPALS = {EntityKind.DEVICE: "laptop-042.contoso.com", EntityKind.USER: "ada@contoso.com"}
 _NAMES = {EntityKind.DEVICE: "LAPTOP-042", EntityKind.USER: "ada"}
 
 
 def entity_item(entity: EndEntity) -> dict[str, Any]:
     """A device or user with stable field names."""
     attributes = {name: entity.attributes.get(name) for name in sorted(ATTRIBUTES[entity.kind] - {"name"})}
-    return {"kind": entity.kind.value, "name": entity.name, "enabled": entity.enabled, **attributes}
+    binding = entity.binding
+    bound = {"directory": binding and binding.directory, "object_sid": binding and binding.sid.text}
+    return {"kind": entity.kind.value, "name": entity.name, "enabled": entity.enabled, **attributes, **bound}
 
 
 def _attribute_options(kind: EntityKind) -> list[click.Parameter]:
@@ -32,6 +37,31 @@ def _attribute_options(kind: EntityKind) -> list[click.Parameter]:
         click.Option((f"--{name.replace('_', '-')}", f"attribute_{name}"), metavar="VALUE", help=_explain(kind, name))
         for name in sorted(ATTRIBUTES[kind] - {"name"})
     ]
+
+
+def _binding_options(kind: EntityKind) -> list[click.Parameter]:
+    example = "pc1.contoso.com" if kind is EntityKind.DEVICE else "ada@contoso.com"
+    return [
+        click.Option(("--principal",), metavar="NAME", help=f"Its account in a directory, such as {example}."),
+        click.Option(("--directory",), metavar="NAME", help="Which directory. Default: the only one that is known."),
+    ]
+
+
+def _account(
+    application: Application, kind: EntityKind, principal: str | None, *, directory: str | None
+) -> tuple[dict[str, str], DirectoryBinding | None]:
+    """What the account says, and the binding to it; nothing when no principal was named."""
+    if principal is None:
+        if directory is not None:
+            raise click.UsageError("--directory needs --principal NAME", click.get_current_context())
+        return {}, None
+    # Imported here: nobody else needs what talks to a directory.
+    from privyseal.cli.directory_accounts import find_account
+    from privyseal.ra.naming import account_attributes
+
+    account, binding = find_account(application, kind, principal, directory=directory)
+    said = account_attributes(kind, account)
+    return {name: value for name, value in said.items() if value}, binding
 
 
 def _explain(kind: EntityKind, name: str) -> str:
@@ -50,23 +80,34 @@ def _attributes(options: dict[str, Any]) -> dict[str, str]:
 def _create(kind: EntityKind) -> Verb:
     word, name = kind.value, _NAMES[kind]
 
-    @verb("create", examples=(f"{word} create {name}", f"{word} create {name} {_MORE[kind]}"))
+    @verb(
+        "create",
+        examples=(
+            f"{word} create {name}",
+            f"{word} create {name} {_MORE[kind]}",
+            f"{word} create {name} --principal {_PRINCIPALS[kind]} --directory contoso",
+        ),
+    )
     @click.argument("name")
-    def create(session: Session, name: str, **options: Any) -> None:
+    def create(session: Session, name: str, principal: str | None, directory: str | None, **options: Any) -> None:
         """Make a device or user known. Its attributes fill the variables of profiles.
 
         What stands here is what certificates say: give only what you vouch for. No certificate is made yet.
+        With --principal it is bound to an account of the directory, by the account's SID, and takes its
+        attributes from there; profiles with names from the directory look it up each time.
         """
         with session.application() as application:
-            attributes = {"name": name, **_attributes(options)}
-            entity = asyncio.run(application.entities.create(kind, attributes, actor=session.actor))
+            said, binding = _account(application, kind, principal, directory=directory)
+            attributes = {**said, "name": name, **_attributes(options)}
+            work = application.entities.create(kind, attributes, actor=session.actor, binding=binding)
+            entity = asyncio.run(work)
             show_item(session, entity_item(entity))
             session.done(
                 f"made {word} {entity.name}",
                 after=f"privyseal scep challenge create --profile NAME --{word} {entity.name}",
             )
 
-    create.params[1:1] = _attribute_options(kind)
+    create.params[1:1] = [*_binding_options(kind), *_attribute_options(kind)]
     return create
 
 
@@ -106,23 +147,33 @@ def _set(kind: EntityKind) -> Verb:
     @verb("set", examples=(f"{word} set {name} {first}", f"{word} set {name} --disable"))
     @click.argument("name")
     @click.option("--enable/--disable", "enabled", default=None, help="Whether it may get certificates.")
-    def change(session: Session, name: str, enabled: bool | None, **options: Any) -> None:
+    def change(
+        session: Session,
+        name: str,
+        enabled: bool | None,
+        principal: str | None,
+        directory: str | None,
+        **options: Any,
+    ) -> None:
         """Change attributes; an empty value removes one. Disabling stops new certificates and renewals.
 
         Certificates that exist stay as they are: they keep their names, and disabling does not revoke them.
         """
         attributes = _attributes(options)
-        if not attributes and enabled is None:
+        if not attributes and enabled is None and principal is None:
             raise click.UsageError("say what to change", click.get_current_context())
         with session.application() as application:
+            said, binding = _account(application, kind, principal, directory=directory)
             entity = application.entities.named(kind, name)
-            work = application.entities.change(entity, attributes, enabled=enabled, actor=session.actor)
+            work = application.entities.change(
+                entity, {**said, **attributes}, enabled=enabled, actor=session.actor, binding=binding
+            )
             entity = asyncio.run(work)
             show_item(session, entity_item(entity))
             after = "" if entity.enabled else f"privyseal certificate list --{word} {name} --status valid"
             session.done(f"changed {word} {entity.name}", after=after)
 
-    change.params[2:2] = _attribute_options(kind)
+    change.params[2:2] = [*_binding_options(kind), *_attribute_options(kind)]
     return change
 
 

@@ -41,6 +41,7 @@ def _entity_verbs(kind: str) -> Branch:
             "list": Leaf(f"{_CLI}.entities:list_{kind}s", f"List {kind}s in order of name."),
             "get": Leaf(f"{_CLI}.entities:get_{kind}", f"Show one {kind}."),
             "set": Leaf(f"{_CLI}.entities:set_{kind}", "Change attributes, disable or enable."),
+            "lookup": Leaf(f"{_CLI}.directory_accounts:lookup_{kind}", "Show what the directory says of an account."),
         },
     )
 
@@ -100,6 +101,24 @@ TREE: Final = Branch(
                 "get": Leaf(f"{_CLI}.enrollments:get", "Show one attempt with its reason."),
                 "approve": Leaf(f"{_CLI}.enrollments:approve", "Grant an attempt that waits."),
                 "reject": Leaf(f"{_CLI}.enrollments:reject", "Refuse an attempt that waits."),
+            },
+        ),
+        "directory": Branch(
+            "Active Directory: publish CAs, prove it, look accounts up.",
+            {
+                "add": Leaf(f"{_CLI}.directory:add", "Make a directory known."),
+                "list": Leaf(f"{_CLI}.directory:list_all", "List directories."),
+                "get": Leaf(f"{_CLI}.directory:get", "Show how one is reached."),
+                "remove-config": Leaf(f"{_CLI}.directory:remove_config", "Forget how one is reached."),
+                "plan": Leaf(f"{_CLI}.directory_publish:plan", "Show what publishing would change."),
+                "publish": Leaf(f"{_CLI}.directory_publish:publish", "Publish CA certificates."),
+                "verify": Leaf(f"{_CLI}.directory_proof:verify", "Read back what was published, everywhere."),
+                "status": Leaf(f"{_CLI}.directory_proof:status", "Show every CA in the containers."),
+                "import": Leaf(f"{_CLI}.directory_proof:import_found", "Watch CAs of others that stand there."),
+                "remove": Leaf(f"{_CLI}.directory_publish:remove", "Take certificates out that we published."),
+                "undo": Leaf(f"{_CLI}.directory_publish:undo", "Take back the changes of an undo file."),
+                "script": Leaf(f"{_CLI}.directory_script:script", "Write the plan as a script for an admin."),
+                "delegate": Leaf(f"{_CLI}.directory_script:delegate", "Write the least rights for publishing."),
             },
         ),
         "radius": Branch(

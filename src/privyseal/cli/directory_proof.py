@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``privyseal directory verify|status|import``: what every controller really shows. Nothing is written there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import click
+
+from privyseal.adapters.ldap import LdapDirectory
+from privyseal.bootstrap import Application
+from privyseal.bootstrap.directory import connector, controllers, open_first
+from privyseal.cli.directory import chosen_directory
+from privyseal.cli.directory_choice import Choice, choose, choosing
+from privyseal.cli.directory_publish import service_of
+from privyseal.cli.exits import Exit
+from privyseal.cli.output import moment, show_list, write_json
+from privyseal.cli.session import Session
+from privyseal.cli.verb import verb
+from privyseal.directory.changes import AddValue, Change
+from privyseal.directory.containers import CA_CERTIFICATE
+from privyseal.directory.describe import certificate_label
+from privyseal.directory.naming import dn_key
+from privyseal.directory.receipts import ownership
+from privyseal.directory.status import ControllerView, Found, Known, classify, differences, drift, external_cas
+from privyseal.errors import PrivysealError
+from privyseal.model.directory import DirectoryConfig
+from privyseal.repository.proof import Proof, expected, look, prove
+
+
+@verb(
+    "verify",
+    examples=("directory verify", "directory verify --ca contoso-issuing NTAuthCA", "directory verify -o json"),
+)
+@choosing
+def verify(session: Session, targets: tuple[Any, ...], directory: str | None, **options: Any) -> None:
+    """Read back, on every controller that is named or found, what was published; exit code 1 when some is missing.
+
+    Without TARGET, --ca and --cert it is everything that receipts say we published; before there are any, what
+    `directory publish` would.
+    """
+    choice = Choice(targets=targets, **options)
+    with session.application() as application:
+        config = chosen_directory(application, directory)
+        port = open_first(config)
+        try:
+            wanted = _published(application, port) if choice.is_empty else ()
+            if not wanted:
+                chosen = choose(application, choice)
+                planned = service_of(application).plan(port, [item.wanted for item in chosen])
+                wanted = expected(planned.desired)
+            names = controllers(config, port)
+        finally:
+            port.close()
+        proofs = prove(names, wanted, connect=connector(config), now=application.clock.now)
+    items = [_proof_item(proof, change) for proof in proofs for change in wanted]
+    show_list(session, items, ("controller", "shown", "certificate", "dn", "usn", "fault"))
+    missing = sum(not item["shown"] for item in items)
+    if missing:
+        session.say(f"{missing} of {len(items)} not shown; replication takes time, and members read one controller")
+        click.get_current_context().exit(Exit.FAILED)
+    session.done(f"{len(wanted)} value(s) shown by {len(proofs)} controller(s)")
+
+
+def _published(application: Application, port: LdapDirectory) -> tuple[Change, ...]:
+    """Every certificate that receipts leave as ours, under the DN as it was written."""
+    receipts = application.receipts.receipts(port.root_dse().forest)
+    spelled = {dn_key(receipt.change.dn): receipt.change.dn for receipt in receipts}
+    owned = sorted(ownership(receipts).values)
+    return tuple(
+        AddValue(spelled[key], CA_CERTIFICATE, value) for key, name, value in owned if name == CA_CERTIFICATE.lower()
+    )
+
+
+def _proof_item(proof: Proof, change: Change) -> dict[str, Any]:
+    value = b"" if not isinstance(change, AddValue) else change.value
+    return {
+        "controller": proof.controller,
+        "shown": change not in proof.missing,
+        "certificate": certificate_label(value),
+        "fingerprint_sha256": sha256(value).hexdigest(),
+        "dn": change.dn,
+        "usn": proof.highest_usn,
+        "server_time": proof.server_time and moment(proof.server_time),
+        "asked_at": moment(proof.at),
+        "fault": proof.fault and f"{proof.fault.code}: {proof.fault.what}",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What every controller that could be asked holds; ``faults`` are the others, with the reason."""
+
+    forest: str
+    views: tuple[ControllerView, ...]
+    faults: tuple[tuple[str, PrivysealError], ...]
+
+
+@verb("status", examples=("directory status", "directory status --directory contoso -o json"))
+@click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
+def status(session: Session, directory: str | None) -> None:
+    """Show every CA certificate in the containers, on each controller: whose it is, and what is wrong with it.
+
+    ours: of a CA here. external: of others, imported to be watched. foreign: nobody told us. What controllers
+    do not hold alike, and what we published and is gone, is said below the table.
+    """
+    with session.application() as application:
+        seen = _look_everywhere(application, chosen_directory(application, directory))
+        ours, known = ownership(application.receipts.receipts(seen.forest)), _known(application)
+    found = [(view, item) for view in seen.views for item in classify(view, known, ours=ours)]
+    rows = [_found_item(view, item) for view, item in found]
+    different = [
+        {
+            "dn": item.dn,
+            "certificate": certificate_label(item.certificate),
+            "present_on": list(item.present_on),
+            "missing_on": list(item.missing_on),
+        }
+        for item in differences(seen.views)
+    ]
+    gone = [
+        {"controller": view.controller, "dn": item.dn, "certificate": certificate_label(item.value)}
+        for view in seen.views
+        for item in drift(view, ours)
+    ]
+    if session.output == "json":
+        write_json(
+            {
+                "forest": seen.forest,
+                "controllers": [
+                    {"controller": view.controller, "highest_usn": view.highest_usn, "asked_at": moment(view.at)}
+                    for view in seen.views
+                ],
+                "unreachable": [{"controller": name, "code": it.code, "what": it.what} for name, it in seen.faults],
+                "certificates": rows,
+                "differences": different,
+                "gone": gone,
+            }
+        )
+    else:
+        columns = ("controller", "container", "name", "owner", "not_after", "problems", "usn_changed", "when_changed")
+        show_list(session, rows, columns)
+    for name, fault in seen.faults:
+        session.say(f"  note  {name} could not be asked: {fault.what} ({fault.code})")
+    for item in different:
+        session.say(f"  note  {item['certificate']} is not on {', '.join(item['missing_on'])}: {item['dn']}")
+    for lost in gone:
+        session.say(f"  note  {lost['certificate']}, published by us, is gone from {lost['controller']}: {lost['dn']}")
+
+
+def _look_everywhere(application: Application, config: DirectoryConfig) -> _Seen:
+    """Raises when none of the named controllers answers."""
+    now, connect = application.clock.now, connector(config)
+    views: dict[str, ControllerView] = {}
+    faults: list[tuple[str, PrivysealError]] = []
+    port = open_first(config)
+    try:
+        forest = port.root_dse().forest
+        names = controllers(config, port)
+    finally:
+        port.close()
+    for name in names:
+        try:
+            port = connect(name)
+            try:
+                view = look(port, now=now)
+            finally:
+                port.close()
+        except PrivysealError as fault:
+            faults.append((name, fault))
+        else:
+            views.setdefault(view.controller, view)
+    return _Seen(forest, tuple(views.values()), tuple(faults))
+
+
+def _known(application: Application) -> Known:
+    return Known(
+        ours={
+            sha256(record.certificate).digest(): f"{record.name} v{record.version}"
+            for record in application.authorities.all()
+        },
+        external={sha256(item.certificate).digest(): item.name for item in application.directories.externals()},
+    )
+
+
+def _found_item(view: ControllerView, item: Found) -> dict[str, Any]:
+    return {
+        "controller": view.controller,
+        "container": item.container.value,
+        "name": item.name,
+        "owner": item.owner.value,
+        "not_before": item.not_before and moment(item.not_before),
+        "not_after": item.not_after and moment(item.not_after),
+        "problems": list(item.problems),
+        "receipted": item.receipted,
+        "usn_changed": item.usn_changed,
+        "when_changed": item.when_changed and moment(item.when_changed),
+        "dn": item.dn,
+        "fingerprint_sha256": item.digest.hex(),
+    }
+
+
+@verb("import", examples=("directory import", "directory import --directory contoso -o json"))
+@click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
+def import_found(session: Session, directory: str | None) -> None:
+    """Remember every CA of others that stands in the containers, so that its expiry is watched.
+
+    From then on it is shown as external instead of foreign. It gains no trust here, and nothing is issued by it.
+    """
+    with session.application() as application:
+        config = chosen_directory(application, directory)
+        seen, known = _look_everywhere(application, config), _known(application)
+        ours = ownership(application.receipts.receipts(seen.forest))
+        found = external_cas([item for view in seen.views for item in classify(view, known, ours=ours)])
+        work = application.directories.import_externals(found, directory=config.name, actor=session.actor)
+        new = asyncio.run(work)
+        items = [
+            {
+                "name": item.name,
+                "not_after": moment(item.not_after),
+                "fingerprint_sha256": sha256(item.certificate).hexdigest(),
+                "directory": item.directory,
+            }
+            for item in application.directories.externals()
+        ]
+    show_list(session, items, ("name", "not_after", "directory", "fingerprint_sha256"))
+    session.done(f"{new} new CA(s) of others are watched, {len(items)} in all")
