@@ -428,7 +428,7 @@ class NotConfirmed(PolicyError):
     default_why = "domain members would treat the object as an enterprise CA and try to enroll from it"
     default_mend = (
         "leave it out: RootCA, SubCA and NTAuthCA are what logon and 802.1X need",
-        "if an enrollment service really runs there: --i-run-an-enrollment-service",
+        "if an enrollment service really runs there: --i-understand-enrollment-services",
     )
 
 
