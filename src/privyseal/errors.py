@@ -93,7 +93,7 @@ class KeyNotAcceptable(PolicyError):
 class WeakKey(PolicyError):
     code = 6005
     title = "The public key is known to be weak"
-    default_why = "its private key can be computed or is public (ROCA, close primes, small exponent, published key)"
+    default_why = "its private key can be computed (ROCA, close primes, small exponent) or was reported as compromised"
     default_mend = ("make a new key with current software and request again",)
 
 
@@ -782,6 +782,13 @@ class SubjectMismatch(AccessError):
         "let the client ask for the name that is shown",
         "let the profile ignore the requested name (the default)",
     )
+
+
+class EnrollmentPending(AccessError):
+    code = 8012
+    title = "The enrollment waits for an operator"
+    default_why = "the profile asks for approval before it issues"
+    default_mend = ("privyseal enrollment list --state waiting", "privyseal enrollment approve ID")
 
 
 # --- 8200: SCEP and other wire messages --------------------------------------------------------

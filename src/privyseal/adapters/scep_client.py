@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from privyseal.adapters.fetch import fetch
-from privyseal.errors import ServerAnsweredWrongly
+from privyseal.errors import EnrollmentPending, ServerAnsweredWrongly
 from privyseal.protocols.cms import PKCS1_V1_5, ContentCipher, Digest
 from privyseal.protocols.scep import caps, client
 from privyseal.protocols.scep.messages import CONTENT_KEY_OCTETS, IV_OCTETS, NONCE_SIZE, MessageType, PkiStatus, Reply
@@ -90,7 +90,7 @@ class ScepClient:
             not_after=now + timedelta(days=1),
         )
         reply = self._exchange(server, key=key, signer=signer, csr=csr, message_type=MessageType.PKCS_REQ)
-        return Enrolled(_issued_to(reply, key), key)
+        return Enrolled(issued_to(reply, key), key)
 
     def _exchange(
         self, server: Server, *, key: rsa.RSAPrivateKey, signer: bytes, csr: bytes, message_type: MessageType
@@ -123,13 +123,10 @@ class ScepClient:
         )
 
 
-def _issued_to(reply: Reply, key: rsa.RSAPrivateKey) -> x509.Certificate:
+def issued_to(reply: Reply, key: rsa.RSAPrivateKey) -> x509.Certificate:
+    """The certificate of a reply. Raises EnrollmentPending, ServerAnsweredWrongly."""
     if reply.status is PkiStatus.PENDING:
-        raise ServerAnsweredWrongly(
-            "the enrollment waits for an operator",
-            why="the profile asks for approval",
-            mend=("privyseal enrollment list --state waiting", "privyseal enrollment approve ID"),
-        )
+        raise EnrollmentPending("the server took the request and waits for an operator to decide")
     if reply.status is PkiStatus.FAILURE or not reply.certificates:
         shown = "" if reply.fail_info is None else f" ({reply.fail_info.name})"
         raise ServerAnsweredWrongly(

@@ -45,6 +45,7 @@ EXITS: Final[Mapping[type[PrivysealError], Exit]] = MappingProxyType(
         errors.PolicyError: Exit.NOT_ALLOWED,
         errors.AccessError: Exit.NOT_ALLOWED,
         errors.NotAuthenticated: Exit.NOT_SIGNED_IN,
+        errors.EnrollmentPending: Exit.PENDING,
         errors.ChallengeUnknown: Exit.NOT_SIGNED_IN,
         errors.ChallengeUsed: Exit.NOT_SIGNED_IN,
         errors.ChallengeExpired: Exit.NOT_SIGNED_IN,

@@ -36,6 +36,9 @@ class Inventory(Protocol):
     def by_serial(self, issuer_id: int, serial: int) -> CertificateRecord | None:
         """The record of a serial under one CA version, or None."""
 
+    def key_is_blocked(self, key_hash: bytes) -> bool:
+        """True when a certificate of the key with this SHA-256 (of its SubjectPublicKeyInfo) was compromised."""
+
     def encoded(self, certificate_id: int) -> bytes:
         """A certificate's DER. Raises NotIssued when it was never signed."""
 

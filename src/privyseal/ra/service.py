@@ -24,6 +24,7 @@ from privyseal.errors import (
     SubjectMismatch,
     TransactionReused,
     UnknownTransaction,
+    WeakKey,
 )
 from privyseal.model.certificate import CertificateKind, CertificateStatus
 from privyseal.model.enrollment import (
@@ -36,7 +37,7 @@ from privyseal.model.enrollment import (
     Waiting,
 )
 from privyseal.model.entity import EndEntity
-from privyseal.model.profile import Approval, RequestedName
+from privyseal.model.profile import Approval, CertificateProfile, RequestedName
 from privyseal.ra.identification import Applicant, Identification, challenge_evidence, renewal_evidence
 from privyseal.ra.naming import named_by_directory
 from privyseal.ra.ports import Catalog, Directory, EntityBook, Inventory, RequestLog
@@ -99,7 +100,7 @@ class RegistrationAuthority:
         profile = form.profile
         refuse_authority_claims(request.request)
         applicant = await self._identification.authenticate(request, profile, now=self._clock.now())
-        check_public_key(request.request.public_key, profile.key_rules)
+        self._check_key(request.request, profile)
         entity = await named_by_directory(profile, applicant.entity, self._directory)
         _check_requested_name(form, entity, request.request)
         claim = _proved_claim(claim, applicant, form)
@@ -169,7 +170,7 @@ class RegistrationAuthority:
         form = self._catalog.form(profile)
         refuse_authority_claims(request)
         entity.require_enabled()
-        check_public_key(request.public_key, form.profile.key_rules)
+        self._check_key(request, form.profile)
         entity = await named_by_directory(form.profile, entity, self._directory)
         claim = Claim(
             kind=CertificateKind.END_ENTITY,
@@ -204,13 +205,18 @@ class RegistrationAuthority:
         )
         return Granted(certificate, drawn.remark)
 
+    def _check_key(self, request: CertificationRequest, profile: CertificateProfile) -> None:
+        check_public_key(request.public_key, profile.key_rules)
+        if self._inventory.key_is_blocked(sha256(request.spki).digest()):
+            raise WeakKey("a certificate of this key was revoked because the key was compromised")
+
     async def _issue_approved(self, record: EnrollmentRecord) -> Outcome:
         form = self._catalog.form(record.profile)
         entity = await self._entities.entity(record.entity_id or 0)
         entity.require_enabled()
         # Proof of possession was verified when it arrived; legacy requests keep their old signature.
         request = parse_request(record.request_der, allow_sha1=form.profile.scep.legacy_devices)
-        check_public_key(request.public_key, form.profile.key_rules)  # the profile may have changed meanwhile
+        self._check_key(request, form.profile)  # the profile may have changed meanwhile
         entity = await named_by_directory(form.profile, entity, self._directory)
         claim = replace(_approved_claim(record), profile_revision=form.profile.revision)
         return await self._issue(form, entity, request, claim)

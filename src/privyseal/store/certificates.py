@@ -85,6 +85,10 @@ class CertificateLedger:
             raise NotIssued(f"certificate {certificate_id} was reserved but never signed")
         return assemble(row[0], row[1], row[2])
 
+    def key_is_blocked(self, key_hash: bytes) -> bool:
+        """See ``ra.ports.Inventory``."""
+        return self._database.read_one("SELECT 1 FROM blocked_keys WHERE key_hash = ?", (key_hash,)) is not None
+
     def by_serial(self, issuer_id: int, serial: int) -> CertificateRecord | None:
         """The record of a serial under one CA, or None."""
         if serial < 0:

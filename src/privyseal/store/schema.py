@@ -103,6 +103,12 @@ crls = Table(
     sqlite_strict=True,
 )  # fmt: skip
 
+blocked_keys = Table(
+    "blocked_keys", metadata,
+    Column("key_hash", LargeBinary, primary_key=True),
+    sqlite_strict=True,
+)  # fmt: skip
+
 challenges = Table(
     "challenges", metadata,
     _id(), _blob("hash"), _text("profile"), _int("entity_id"), _int("created_at"), _int("expires_at"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Final
 
 from privyseal.errors import AlreadyRevoked, NotIssued
@@ -19,7 +20,7 @@ from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction, bump_catalog
 from privyseal.x509.certificate import read_certificate
-from privyseal.x509.tbs import revoked_entry
+from privyseal.x509.tbs import assemble, revoked_entry
 
 # Small objects by the million cost twice their contents; so they are joined a part at a time.
 _ENTRIES_AT_ONCE: Final = 10_000
@@ -185,6 +186,12 @@ def _settle(transaction: Transaction, *, row: Row, actor: str) -> None:
         "WHERE certificate_id = ? AND state = 'running'",
         (certificate_id,),
     )
+    # Nobody got what the challenge was spent for, and the serial is revoked: the device may use it once more.
+    transaction.execute(
+        "UPDATE challenges SET used_at = NULL WHERE id = (SELECT CAST(substr(requester, 11) AS INTEGER) "
+        "FROM certificates WHERE id = ? AND substr(requester, 1, 10) = 'challenge:')",
+        (certificate_id,),
+    )
     _store_revocation(transaction, certificate_id, issuer_id, serial=serial, revocation=revocation, actor=actor)
 
 
@@ -192,6 +199,8 @@ def _store_revocation(
     transaction: Transaction, certificate_id: int, issuer_id: int, *, serial: int, revocation: Revocation, actor: str
 ) -> None:
     since = revocation.invalid_since
+    if revocation.reason in (CrlReason.KEY_COMPROMISE, CrlReason.CA_COMPROMISE):
+        _block_key(transaction, certificate_id)
     entry = revoked_entry(serial, revocation.at, reason=int(revocation.reason), invalid_since=since)
     transaction.execute("UPDATE certificates SET status = 'revoked' WHERE id = ?", (certificate_id,))
     # So that a crash before the next CRL leaves a trace, and the next start publishes it.
@@ -213,3 +222,12 @@ def _store_revocation(
             detail={"reason": revocation.reason.label},
         )
     )
+
+
+def _block_key(transaction: Transaction, certificate_id: int) -> None:
+    """Nobody gets another certificate for a key that was reported as compromised."""
+    row = transaction.one("SELECT tbs, algorithm FROM certificate_tbs WHERE certificate_id = ?", (certificate_id,))
+    if row is None:
+        raise NotIssued(f"certificate {certificate_id} has no content")
+    spki = read_certificate(assemble(row[0], row[1], b"\x00")).spki
+    transaction.execute("INSERT OR IGNORE INTO blocked_keys VALUES (?)", (sha256(spki).digest(),))

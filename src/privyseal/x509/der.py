@@ -54,7 +54,9 @@ def explicit(number: int, inner: bytes) -> bytes:
 
 def integer(value: int) -> bytes:
     """INTEGER, of any size and sign."""
-    return tlv(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    # Of a negative number one less counts: -128 fits into one octet (X.690 8.3.2).
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    return tlv(INTEGER, value.to_bytes(size, "big", signed=True))
 
 
 @lru_cache(maxsize=512)

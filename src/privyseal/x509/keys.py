@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TypeAlias
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from privyseal.errors import KeyNotAcceptable, MalformedDer, WeakKey
 from privyseal.x509 import der
@@ -116,11 +115,8 @@ def describe_key(public_key: PublicKeyTypes) -> str:
     return type(public_key).__name__.removesuffix("PublicKey")
 
 
-def check_public_key(public_key: PublicKeyTypes, rules: KeyRules, *, blocked: frozenset[bytes] = frozenset()) -> None:
-    """Refuse a key outside ``rules`` (KeyNotAcceptable) or known to be weak (WeakKey).
-
-    ``blocked`` holds SHA-256 digests of SubjectPublicKeyInfo encodings whose private keys are public.
-    """
+def check_public_key(public_key: PublicKeyTypes, rules: KeyRules) -> None:
+    """Refuse a key outside ``rules`` (KeyNotAcceptable) or known to be weak (WeakKey)."""
     refused = partial(_not_acceptable, describe_key(public_key), rules)
     if isinstance(public_key, rsa.RSAPublicKey):
         if not rules.rsa_minimum <= public_key.key_size <= rules.rsa_maximum:
@@ -132,10 +128,6 @@ def check_public_key(public_key: PublicKeyTypes, rules: KeyRules, *, blocked: fr
             raise refused()
     elif not (isinstance(public_key, ed25519.Ed25519PublicKey) and rules.ed25519):
         raise refused()
-    if blocked:
-        spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if hashlib.sha256(spki).digest() in blocked:
-            raise WeakKey("the key is on the list of keys whose private half is public")
 
 
 def _not_acceptable(actual: str, rules: KeyRules) -> KeyNotAcceptable:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import pytest
@@ -122,14 +121,6 @@ def test_close_primes_are_found() -> None:
             check_rsa_numbers(private.p * _next_prime(private.p + distance), 65537)
     with pytest.raises(WeakKey, match="Fermat"):
         check_rsa_numbers(private.p * private.p, 65537)
-
-
-def test_a_blocked_key_is_refused() -> None:
-    key = ec.generate_private_key(ec.SECP256R1()).public_key()
-    blocked = frozenset({hashlib.sha256(_spki(key)).digest()})
-    with pytest.raises(WeakKey, match="list"):
-        check_public_key(key, RULES, blocked=blocked)
-    check_public_key(RSA_2048.public_key(), RULES, blocked=blocked)
 
 
 def test_an_rsa_key_that_is_costly_to_use_is_refused_before_it_is_used() -> None:
