@@ -67,15 +67,6 @@ TARGET_CONTAINERS: Final[dict[Target, tuple[Container, ...]]] = {
     Target.ENROLLMENT_SERVICES: (Container.ENROLLMENT_SERVICES,),
 }
 
-MEANINGS: Final[dict[Container, str]] = {
-    Container.CERTIFICATION_AUTHORITIES: "roots that every domain member trusts",
-    Container.AIA: "intermediate CAs that members and controllers build chains with",
-    Container.CDP: "CRLs for members that read them by LDAP",
-    Container.ENROLLMENT_SERVICES: "enterprise CAs that members try to enroll from",
-    Container.NTAUTH: "CAs whose certificates may log on to the domain (Tier 0)",
-}
-
-
 _CRL_ATTRIBUTES: Final = (BASE_CRL, AUTHORITY_CRL, DELTA_CRL)
 _SERVICE_ATTRIBUTES: Final = ("dNSHostName", "displayName", "cACertificateDN", "flags", "certificateTemplates")
 READ_ATTRIBUTES: Final = ("objectClass", CA_CERTIFICATE, *_CRL_ATTRIBUTES, *_SERVICE_ATTRIBUTES)

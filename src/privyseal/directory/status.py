@@ -18,7 +18,7 @@ from privyseal.directory.changes import Entry
 from privyseal.directory.containers import CA_CERTIFICATE, Container, certificates_of, values_of
 from privyseal.directory.naming import dn_key
 from privyseal.directory.receipts import Ownership
-from privyseal.errors import ControllersDisagree, InvalidName, MalformedDer
+from privyseal.errors import InvalidName, MalformedDer
 from privyseal.x509 import der, oids
 from privyseal.x509.certificate import CertificateView, read_certificate
 from privyseal.x509.keys import describe_key
@@ -215,19 +215,6 @@ def differences(views: Sequence[ControllerView]) -> tuple[Difference, ...]:
         for (key, certificate), on in sorted(holders.items())
         if len(on) < len(everybody)
     )
-
-
-def check_agreement(views: Sequence[ControllerView]) -> None:
-    """Raise ControllersDisagree, naming who lacks what and how far each is."""
-    found = differences(views)
-    if found:
-        usns = ", ".join(f"{view.controller} at USN {view.highest_usn or 'unknown'}" for view in views)
-        first = found[0]
-        more = f" and {len(found) - 1} more differences" if len(found) > 1 else ""
-        raise ControllersDisagree(
-            f"{first.dn}: the certificate with SHA-256 {sha256(first.certificate).hexdigest()[:16]}... is on "
-            f"{', '.join(first.present_on)}, not on {', '.join(first.missing_on)}{more} ({usns})"
-        )
 
 
 @dataclass(frozen=True, slots=True)
