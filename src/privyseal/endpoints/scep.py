@@ -23,6 +23,7 @@ from privyseal.model.certificate import CertificateKind
 from privyseal.model.enrollment import EnrollmentRequest, Granted, Outcome
 from privyseal.model.profile import CertificateProfile
 from privyseal.protocols.cms import Digest, unwrap_content_key
+from privyseal.protocols.cms_read import Recipient
 from privyseal.protocols.scep import caps, codec
 from privyseal.protocols.scep.messages import (
     CONTENT_KEY_OCTETS,
@@ -178,24 +179,26 @@ class ScepEndpoint:
         try:
             message = codec.parse_request(body, legacy=profile.scep.legacy_devices)
             codec.requester_key(message)
-            await self._gauge.turn()
-            identity, content = self._open(message, form)
+            ra, recipient = self._recipient(message, form)
         except SetupError:
             raise
         except PrivysealError as error:
             return await self._unread(body, form, error, incident)
         try:
             await self._gauge.turn()
+            content = await self._open(message, ra, recipient, profile=profile, incident=incident)
+            await self._gauge.turn()
             reply = await self._serve(message, content, form, incident=incident)
-            return self._success(message, reply, identity)
+            return self._success(message, reply, ra)
         except SetupError:
             raise
         except PrivysealError as error:
+            # Signed by the RA it was written to, whether it did not open or was refused inside: that is not to be told.
             _log.warning("%s %s", incident, f"[{error.code}] {error.what}", extra={"profile": profile.name})
-            return self._failure(message.address, identity, error)
+            return self._failure(message.address, ra, error)
 
     async def _unread(self, body: bytes, form: CertificateForm, error: PrivysealError, incident: str) -> Response:
-        """A message that does not verify or open: note the attempt; answer in SCEP when it says whom to answer."""
+        """A message that does not verify, or is not for us: note it; answer in SCEP when it says whom to answer."""
         address = codec.failure_address(body, legacy=form.profile.scep.legacy_devices)
         await self._note(form.profile, address, error, incident)
         _log.warning("%s %s", incident, f"[{error.code}] {error.what}", extra={"profile": form.profile.name})
@@ -211,17 +214,25 @@ class ScepEndpoint:
             profile.name, "scep", transaction_id=transaction_id, error=error, incident=incident
         )
 
-    def _open(self, message: ScepRequest, form: CertificateForm) -> tuple[_Ra, bytes]:
+    def _recipient(self, message: ScepRequest, form: CertificateForm) -> tuple[_Ra, Recipient]:
         ras = self._all(form)
         identity, recipient = codec.find_recipient(message, [ra.identity for ra in ras])
-        ra = next(ra for ra in ras if ra.identity is identity)
+        return next(ra for ra in ras if ra.identity is identity), recipient
+
+    async def _open(
+        self, message: ScepRequest, ra: _Ra, recipient: Recipient, *, profile: CertificateProfile, incident: str
+    ) -> bytes:
         key = unwrap_content_key(
             ra.key,
             recipient,
             key_size=message.content_cipher.key_size,
             substitute=self._rng.bytes(CONTENT_KEY_OCTETS),
         )
-        return ra, codec.open_request(message, key)
+        try:
+            return codec.open_request(message, key)
+        except PrivysealError as error:
+            await self._note(profile, message.address, error, incident)
+            raise
 
     async def _serve(
         self, message: ScepRequest, content: bytes, form: CertificateForm, *, incident: str
