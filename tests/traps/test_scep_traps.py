@@ -160,7 +160,7 @@ def test_trap_09_the_same_transaction_with_the_same_key_is_answered_again(shared
 
 
 def test_trap_10_the_server_cannot_ask_for_a_client_certificate(tmp_path: Path) -> None:
-    """Shown twice: nothing that serves knows TLS or hands uvicorn a TLS option; and a ClientHello gets no TLS record."""
+    """Shown twice: nothing that serves knows TLS or gives uvicorn a TLS option; a ClientHello gets no TLS record."""
     for path in sorted((ROOT / "src" / "privyseal").rglob("*.py")):
         if path.parent.name == "adapters" and path.name.startswith("ldap"):
             continue  # there we are the client
