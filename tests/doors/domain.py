@@ -19,7 +19,7 @@ from tests.outside.kdc import DOMAIN, HOST, NETBIOS, REALM, Kdc
 from tests.outside.tools import require_tool
 
 GROUP: Final = f"CN=wifi (users) & co 100%,CN=Users,{','.join(f'DC={part}' for part in DOMAIN.split('.'))}"
-SERVICE_PASSWORD: Final = "Svc-Passw0rd' \\ %{x}!"
+SERVICE_PASSWORD: Final = 'Svc-Passw0rd \\ %{x} "!#'
 COMPUTER_PROFILE: Final = (
     *("--subject", "CN={{device.dns_name}}", "--san", "dns:{{device.dns_name}}", "--eku", "client-auth"),
     "--sid-extension",

@@ -86,8 +86,10 @@ from samba.param import LoadParm
 from samba.samdb import SamDB
 lp = LoadParm(); lp.load(sys.argv[1])
 db = SamDB(url=lp.private_path("sam.ldb"), session_info=system_session(), lp=lp)
+def called(name):
+    return "(sAMAccountName=%s)" % ldb.binary_encode(name)
 def one(name):
-    return db.search(base=db.domain_dn(), expression="(sAMAccountName=%s)" % ldb.binary_encode(name), attrs=["objectSid"])[0]
+    return db.search(base=db.domain_dn(), expression=called(name), attrs=["objectSid"])[0]
 def change(name, values):
     message = ldb.Message(one(name).dn)
     for key, value in values.items():
@@ -107,7 +109,7 @@ for step in json.load(sys.stdin):
     elif kind == "member":
         db.add_remove_group_members(step["group"], [name], add_members_operation=step.get("add", True))
     elif kind == "enable":
-        db.toggle_userAccountFlags("(sAMAccountName=%s)" % ldb.binary_encode(name), 2, on=not step["enabled"], strict=False)
+        db.toggle_userAccountFlags(called(name), 2, on=not step["enabled"], strict=False)
     if step.get("set"):
         change(name, step["set"])
     sids[name] = str(ndr_unpack(security.dom_sid, one(name)["objectSid"][0]))
@@ -180,7 +182,14 @@ class Kdc:
 
     def administer(self, *steps: Mapping[str, object]) -> dict[str, str]:
         """Accounts made or changed in the directory; their SIDs by sAMAccountName."""
-        command = ["chroot", self._root, "python3", "-c", _ADMINISTER, f"{self._inside(self.place)}/etc/smb.conf"]
+        command: list[str | Path] = [
+            "chroot",
+            self._root,
+            "python3",
+            "-c",
+            _ADMINISTER,
+            f"{self._inside(self.place)}/etc/smb.conf",
+        ]
         ran = run(command, given=json.dumps(steps).encode(), seconds=60).must_work()
         return dict(json.loads(ran.out))
 

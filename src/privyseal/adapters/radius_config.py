@@ -122,10 +122,20 @@ def render_freeradius(site: RadiusSite) -> dict[str, str]:
 
 
 def _literal(text: str) -> str:
-    """A value in single quotes: nothing in it is expanded."""
-    if not text.isprintable():
-        raise InvalidValue("a value for the RADIUS configuration holds control characters")
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A value between quotes. FreeRADIUS takes a backslash there as it is, so that a quote cannot be escaped.
+
+    Raises InvalidValue without showing the value: it may be a password.
+    """
+    fits = text.isprintable() and "${" not in text and "$ENV{" not in text and not text.endswith("\\")
+    if fits and "'" not in text:
+        return f"'{text}'"
+    if fits and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    raise InvalidValue(
+        "a password or name cannot be written into a FreeRADIUS file",
+        why="it holds control characters, ${, both kinds of quotes, or a backslash beside a quote or at its end",
+        mend=("choose another one",),
+    )
 
 
 def _bare(text: str, what: str) -> str:
@@ -311,7 +321,7 @@ server check-account {{
       }}
     }}
     if (!&Tmp-String-1) {{
-      update request {{
+      update outer.request {{
         Module-Failure-Message += "Privyseal: the certificate has no SID"
       }}
     }}
@@ -331,7 +341,7 @@ server check-account {{
       }}
     }}
     elsif (&Tmp-String-1) {{
-      update request {{
+      update outer.request {{
         Module-Failure-Message += "Privyseal: no enabled account with this name and SID{inside}"
       }}
     }}
