@@ -61,6 +61,13 @@ EXITS: Final[Mapping[type[PrivysealError], Exit]] = MappingProxyType(
         errors.PassphraseWrong: Exit.NOT_SIGNED_IN,
         errors.StoreUnavailable: Exit.UNREACHABLE,
         errors.ServerUnreachable: Exit.UNREACHABLE,
+        errors.DirectoryUnreachable: Exit.UNREACHABLE,
+        errors.DirectoryTimeout: Exit.UNREACHABLE,
+        errors.DirectoryBusy: Exit.UNREACHABLE,
+        errors.KdcUnreachable: Exit.UNREACHABLE,
+        errors.BindRefused: Exit.NOT_SIGNED_IN,
+        errors.KerberosCredentialsMissing: Exit.NOT_SIGNED_IN,
+        errors.AccountNotFound: Exit.NOT_FOUND,
     }
 )
 

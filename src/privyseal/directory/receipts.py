@@ -12,6 +12,8 @@ from privyseal.directory.changes import DONE, AddEntry, AddValue, Change, Delete
 from privyseal.directory.containers import present, values_of
 from privyseal.directory.naming import dn_key
 
+INTENDED: Final = "intended"
+"""Stored before the change is sent, so that nothing is ever done that nobody remembers."""
 UNKNOWN: Final = "unknown"
 """The connection broke before the answer came: `settle` finds out."""
 NOT_DONE: Final = "not done"
@@ -19,7 +21,7 @@ NOT_DONE: Final = "not done"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """One change on one controller. ``result`` is done, already (it was so before us), unknown, or not done."""
+    """One change on one controller. ``result`` is intended; then done, already (so before us), unknown or not done."""
 
     forest: str
     controller: str
@@ -95,10 +97,10 @@ def _is_content(attribute: str) -> bool:
 
 
 def unsettled(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """Receipts of unknown result that no later one about the same change settles. ``receipts``: oldest first."""
+    """Intended and unknown changes that no later receipt about the same change settles. ``receipts``: oldest first."""
     open_ones: dict[Change, Receipt] = {}
     for receipt in receipts:
-        if receipt.result == UNKNOWN:
+        if receipt.result in (INTENDED, UNKNOWN):
             open_ones[receipt.change] = receipt
         else:
             open_ones.pop(receipt.change, None)

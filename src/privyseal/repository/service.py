@@ -15,7 +15,7 @@ from privyseal.directory.crl import crl_dns, plan_crls
 from privyseal.directory.desired import Desired, EnrollmentService, ca_name, desired_values
 from privyseal.directory.naming import dn_key, parent_dn
 from privyseal.directory.plan import Plan, check_fresh, plan_publication, plan_removal, plan_undo
-from privyseal.directory.receipts import NOT_DONE, UNKNOWN, Receipt, ownership, took_effect, unsettled
+from privyseal.directory.receipts import INTENDED, NOT_DONE, UNKNOWN, Receipt, ownership, took_effect, unsettled
 from privyseal.directory.status import read_usn
 from privyseal.errors import (
     ControllersDisagree,
@@ -137,7 +137,7 @@ class PublicationService:
     async def apply(
         self, port: DirectoryPort, planned: Planned, *, actor: str, said: Callable[[Receipt], None] | None = None
     ) -> Applied:
-        """Make the changes in order, one LDAP operation each; read back and store a receipt after each of them.
+        """Make the changes in order, one LDAP operation each. Stores the intent before each, and a receipt after it.
 
         Raises PlanStale before the first. Stops at the first fault, which is in the answer with what is left.
         """
@@ -146,21 +146,20 @@ class PublicationService:
         receipts: list[Receipt] = []
         changes = planned.plan.changes
         for position, change in enumerate(changes):
+            # The intent first: if this process dies on the way, `settle` finds out what became of it.
+            await self._store.add(self._receipt(planned.root, change, result=INTENDED, usn=None), actor=actor)
             receipt, fault = self._make(port, planned.root, change=change)
-            if receipt is not None:
-                await self._store.add(receipt, actor=actor)
-                receipts.append(receipt)
-                if said is not None:
-                    said(receipt)
+            await self._store.add(receipt, actor=actor)
+            receipts.append(receipt)
+            if said is not None:
+                said(receipt)
             if fault is not None:
-                done = receipt is not None and receipt.result in (DONE, ALREADY)
+                done = receipt.result in (DONE, ALREADY)
                 return Applied(receipts=tuple(receipts), left=changes[position + done :], fault=fault)
         return Applied(receipts=tuple(receipts), left=(), fault=None)
 
-    def _make(
-        self, port: DirectoryPort, root: RootDse, *, change: Change
-    ) -> tuple[Receipt | None, PrivysealError | None]:
-        """One change: its receipt when it was or may have been made, and what went wrong."""
+    def _make(self, port: DirectoryPort, root: RootDse, *, change: Change) -> tuple[Receipt, PrivysealError | None]:
+        """One change: its receipt, and what went wrong."""
         result, usn = UNKNOWN, None
         fault: PrivysealError | None = None
         try:
@@ -174,8 +173,7 @@ class PublicationService:
             # Whether the operation arrived is not known, unless it was answered and only the read-back broke.
             fault = broken
         except PrivysealError as refused:
-            if result == UNKNOWN:
-                return None, refused
+            result = NOT_DONE if result == UNKNOWN else result
             fault = refused
         return self._receipt(root, change, result=result, usn=usn), fault
 

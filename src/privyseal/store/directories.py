@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from privyseal.directory.describe import describe
-from privyseal.directory.receipts import Receipt
+from privyseal.directory.receipts import INTENDED, Receipt
 from privyseal.directory.status import ExternalCa
 from privyseal.directory.undo_file import change_from_json, change_to_json
 from privyseal.errors import DirectoryInUse, NameTaken, NotFound
@@ -159,7 +159,7 @@ class ReceiptBook:
             )
             transaction.audit(
                 AuditEvent(
-                    event="directory.changed",
+                    event="directory.intended" if receipt.result == INTENDED else "directory.changed",
                     actor=actor,
                     target=f"dn:{receipt.change.dn}",
                     detail={

@@ -11,7 +11,7 @@ import pytest
 from privyseal.directory.changes import ALREADY, DONE, AddEntry, Change, DeleteEntry, Entry, RemoveValue
 from privyseal.directory.containers import PLACEHOLDER, Container, Target
 from privyseal.directory.naming import dn_key
-from privyseal.directory.receipts import NOT_DONE, UNKNOWN, Receipt, ownership
+from privyseal.directory.receipts import INTENDED, NOT_DONE, UNKNOWN, Receipt, ownership
 from privyseal.directory.status import Known, Owner, classify, drift, external_cas
 from privyseal.errors import (
     AccountAmbiguous,
@@ -54,7 +54,11 @@ class Receipts:
 
     @property
     def results(self) -> list[str]:
-        return [receipt.result for receipt in self.all]
+        return [receipt.result for receipt in self.outcomes]
+
+    @property
+    def outcomes(self) -> list[Receipt]:
+        return [receipt for receipt in self.all if receipt.result != INTENDED]
 
 
 class Site:
@@ -86,8 +90,9 @@ def test_each_change_is_read_back_and_receipted_with_its_usn(site: Site) -> None
     applied = asyncio.run(site.service.apply(site.memory, planned, actor="operator", said=said.append))
     assert (applied.fault, applied.left) == (None, ())
     assert applied.done == planned.plan.changes
-    assert [receipt.usn for receipt in site.receipts.all] == [1001, 1002, 1003, 1004]
-    assert said == site.receipts.all
+    assert [receipt.usn for receipt in site.receipts.outcomes] == [1001, 1002, 1003, 1004]
+    assert said == site.receipts.outcomes
+    assert [receipt.result for receipt in site.receipts.all] == [INTENDED, DONE] * 4
     assert site.plan_again() == ()
     assert site.publish().receipts == ()
 
@@ -154,7 +159,7 @@ def _hang() -> Entry | None:
     raise DirectoryTimeout("dc1 did not answer within 15 s")
 
 
-def test_a_refusal_leaves_no_receipt_of_what_was_refused(site: Site) -> None:
+def test_a_refusal_is_receipted_as_not_done(site: Site) -> None:
     planned = site.service.plan(site.memory, ALL)
     apply = site.memory.apply
 
@@ -167,7 +172,24 @@ def test_a_refusal_leaves_no_receipt_of_what_was_refused(site: Site) -> None:
     applied = site.apply(planned)
     assert isinstance(applied.fault, InsufficientAccess)
     assert [change.dn for change in applied.left] == [NTAUTH]
-    assert site.receipts.results == [DONE] * 3
+    assert site.receipts.results == [DONE] * 3 + [NOT_DONE]
+
+
+def test_a_process_that_dies_on_the_way_leaves_an_intent_that_is_settled(site: Site) -> None:
+    planned = site.service.plan(site.memory, ALL)
+    apply = site.memory.apply
+
+    def die(change: Change) -> str:
+        apply(change)
+        raise KeyboardInterrupt
+
+    site.memory.apply = die  # type: ignore[method-assign] # a fault
+    with pytest.raises(KeyboardInterrupt):
+        site.apply(planned)
+    assert [receipt.result for receipt in site.receipts.all] == [INTENDED]
+    site.memory.apply = apply  # type: ignore[method-assign] # it is back
+    assert site.publish().fault is None
+    assert len(ownership(site.receipts.all).entries) == 4
 
 
 def test_a_change_that_is_not_visible_afterwards_is_a_fault(site: Site) -> None:
