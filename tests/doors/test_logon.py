@@ -11,7 +11,7 @@ from privyseal import errors
 from tests.doors.domain import Domain, new_domain
 from tests.doors.house import House, Paper
 from tests.doors.wifi import USER_PROFILE, rsa_key, server_paper
-from tests.outside.kdc import DOMAIN
+from tests.outside.kdc import DOMAIN, HOST, REALM
 
 
 @pytest.fixture(name="domain", scope="module")
@@ -122,3 +122,38 @@ def test_a_controller_that_is_down_is_told_apart(domain: Domain, alice: Paper) -
     finally:
         domain.kdc.start()
     domain.log_on("alice", alice)
+
+
+# --- the command -----------------------------------------------------------------------------------------------
+
+
+def check(domain: Domain, principal: str, paper: Paper, *options: str) -> tuple[int, str]:
+    """`privyseal kerberos check`; its exit code and all that it said."""
+    answer = domain.house.ask(
+        *("kerberos", "check", principal, "--realm", REALM, "--kdc", domain.kdc.address, "--kdc-name", HOST),
+        *("--certificate", str(paper.certificate), "--key", str(paper.key), *options),
+    )
+    return answer.code, answer.out + answer.err
+
+
+def test_check_walks_to_the_ticket_and_names_the_stage_that_fails(domain: Domain, alice: Paper) -> None:
+    code, said = check(domain, "alice", alice)
+    assert code == 0 and "✔ Ticket" in said, said
+    code, said = check(domain, "bob", alice)
+    assert code == 5 and "✗ Ticket" in said and "7060" in said, said
+    code, said = check(domain, "alice", alice, "-o", "json")
+    assert code == 0 and '"passed": true' in said
+
+
+def test_a_controller_without_a_certificate_offers_no_pkinit(domain: Domain, alice: Paper) -> None:
+    domain.kdc.halt()
+    kerberos = domain.kdc.place / "etc" / "krb5.conf"
+    kerberos.write_text(kerberos.read_text().replace("enable-pkinit = yes", "enable-pkinit = no"))
+    domain.kdc.start()
+    try:
+        code, said = check(domain, "alice", alice)
+        assert code == 5 and "7066" in said, said
+    finally:
+        domain.kdc.halt()
+        domain.trust()
+        domain.kdc.start()

@@ -68,7 +68,7 @@ def command(
     with session.application() as application, tempfile.TemporaryDirectory(prefix="privyseal-eap-") as place:
         with stages.stage("Program"):
             stages.tell(require_program("eapol_test"))
-        leaf = _look_at(application, stages, certificate, key)
+        leaf = look_at(application, stages, certificate, key)
         address, port = _address(server)
         target = RadiusServer(
             address=address,
@@ -88,7 +88,7 @@ def command(
     session.done(f"{server} lets certificate {serial} in")
 
 
-def _look_at(application: Application, stages: Stages, certificate: str, key: str) -> x509.Certificate:
+def look_at(application: Application, stages: Stages, certificate: str, key: str) -> x509.Certificate:
     """What the server will look at: validity, purpose, CRL, OCSP."""
     now = application.clock.now()
     with stages.stage("Certificate"):

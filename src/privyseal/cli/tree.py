@@ -131,6 +131,10 @@ TREE: Final = Branch(
                 "check": Leaf(f"{_CLI}.radius_check:command", "Walk an EAP-TLS log-in, stage by stage."),
             },
         ),
+        "kerberos": Branch(
+            "Kerberos: log-on to a domain by certificate.",
+            {"check": Leaf(f"{_CLI}.kerberos_check:command", "Walk a log-on with a certificate, stage by stage.")},
+        ),
         "audit": Branch(
             "The audit trail: who did what.",
             {
