@@ -171,6 +171,8 @@ def test_a_stranger_in_the_containers_is_foreign_until_it_is_imported(
     assert {item["owner"] for item in privyseal.json("directory", "status")["certificates"]} == {"foreign"}
     assert [item["name"] for item in privyseal.json("directory", "import")] == ["Throwaway DC Authority"]
     assert {item["owner"] for item in privyseal.json("directory", "status")["certificates"]} == {"external"}
+    watched = [point for point in privyseal("doctor", "-o", "json").data if point["check"] == "external-cas"]
+    assert [(point["level"], "Throwaway DC Authority" in point["what"]) for point in watched] == [("warning", True)]
     privyseal.works("directory", "remove", "--cert", str(theirs), "RootCA", "--yes")
 
 

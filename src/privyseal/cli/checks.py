@@ -32,6 +32,7 @@ _SKEW: Final = timedelta(minutes=5)
 _SECONDS: Final = 5.0
 _NEW_CA: Final = "CA: privyseal ca create NEW --parent PARENT, then let the profiles name it"
 _SERVE: Final = "RA and OCSP: privyseal serve renews them by itself"
+_EXTERNAL_WARNING: Final = timedelta(days=90)
 
 
 class Level(Enum):
@@ -325,6 +326,22 @@ def scep_chain(patient: Patient) -> Iterator[Finding]:
         yield _ok("every SCEP profile hands out RA and CA certificates")
 
 
+def external_cas(patient: Patient) -> Iterator[Finding]:
+    """CAs of others that were found in a directory do not run out unseen."""
+    watched = patient.application.directories.externals()
+    soon = [item for item in watched if item.not_after < patient.now + _EXTERNAL_WARNING]
+    for item in soon:
+        word = "expired" if item.not_after < patient.now else "expires"
+        yield Finding(
+            Level.WARNING,
+            f"{item.name} of others, found in directory {item.directory}, {word} {item.not_after:%Y-%m-%d}",
+            "it stands in Public Key Services, so members trust it or build chains with it",
+            ("ask whoever runs it for its successor", "see where it stands: privyseal directory status"),
+        )
+    if not soon:
+        yield _ok(f"{len(watched)} CA(s) of others are watched, none expires within {_EXTERNAL_WARNING.days} days")
+
+
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         "permissions": permissions,
@@ -338,6 +355,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "reservations": reservations,
         "public-url": public_url,
         "scep-chain": scep_chain,
+        "external-cas": external_cas,
     }
 )
 
