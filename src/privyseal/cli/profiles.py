@@ -109,7 +109,8 @@ def create(
             inner = {field: options[option] for field, option in fields.items() if options[option] not in (None, ())}
             if inner:
                 data[table] = {**data.get(table, {}), **inner}
-        data.setdefault("issuer", _only_issuer(application))
+        if "issuer" not in data:
+            data["issuer"] = _only_issuer(application)
         data.setdefault("subject", f"CN={{{{{data.get('for', 'device')}.name}}}}")
         profile = profile_from_data(data)
         # Built once now, so that a purpose which the CA does not allow is refused here and not at a device.
