@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from cryptography import x509
 
 from privyseal.directory.containers import PLACEHOLDER
 from tests.command_line import CommandLine
@@ -235,6 +236,19 @@ def test_an_account_with_just_the_delegated_rights_publishes_and_a_plain_user_ma
     assert controller.values(dn_of(privyseal, "issuing", "AIA"), "cACertificate") == [PLACEHOLDER]
     for place in (("root", "Certification Authorities"), ("root", "AIA"), ("issuing", "AIA")):
         controller.change(f"dn: {dn_of(privyseal, *place)}\nchangetype: delete\n")
+
+
+def test_a_crl_is_published_for_ldap_and_taken_back(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    undo = tmp_path / "undo.json"
+    privyseal.works("directory", "publish-crl", "--ca", "issuing", "--host", "pki", "--yes", "--undo-file", str(undo))
+    name = dn_of(privyseal, "issuing", "CDP").partition(",")[0]
+    (crl,) = controller.values(f"{name},CN=pki,CN=CDP,{PKS}", "certificateRevocationList")
+    assert x509.load_der_x509_crl(crl).issuer.rfc4514_string()
+    assert privyseal.json("directory", "publish-crl", "--ca", "issuing", "--host", "pki", "--yes")["changes"] == []
+    privyseal.works("directory", "undo", str(undo), "--yes")
+    assert not controller.values(f"CN=pki,CN=CDP,{PKS}", "cn")
 
 
 def test_every_change_is_in_the_audit_trail(privyseal: CommandLine, controller: DomainController) -> None:

@@ -24,12 +24,14 @@ from privyseal.cli.verb import verb
 from privyseal.directory.changes import Change
 from privyseal.directory.containers import Target
 from privyseal.directory.describe import after_writing, before_writing, describe
+from privyseal.directory.desired import ca_name
 from privyseal.directory.receipts import Receipt
 from privyseal.directory.undo_file import UndoFile, read_undo_file, write_undo_file
-from privyseal.errors import ControllersDisagree, PlanStale, PrivysealError
+from privyseal.errors import ControllersDisagree, NotFound, PlanStale, PrivysealError
 from privyseal.model.directory import DirectoryConfig
 from privyseal.repository.proof import check_proofs, prove
 from privyseal.repository.service import Applied, Planned, PublicationService
+from privyseal.x509.certificate import read_certificate
 
 _UNDO = click.option(
     "--undo-file", metavar="FILE", help="Where to write what was done. Default: in the home directory."
@@ -184,6 +186,47 @@ def remove(
                 applied = run.carry_out(planned, targets=(), agreed=agreed, yes=yes)
                 if applied is not None:
                     run.look_elsewhere(applied)
+        finally:
+            port.close()
+
+
+@verb(
+    "publish-crl",
+    examples=("directory publish-crl --ca contoso-issuing --host pki", "directory publish-crl --ca contoso-root --yes"),
+)
+@click.option("--ca", "ca", required=True, metavar="CA", help="The CA whose CRL in force is published.")
+@click.option("--host", default="privyseal", show_default=True, metavar="NAME", help="The container within CDP.")
+@click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
+@_PLAN
+@_YES
+@_UNDO
+def publish_crl(
+    session: Session,
+    ca: str,
+    host: str,
+    directory: str | None,
+    agreed: str | None,
+    yes: bool,
+    undo_file: str | None,
+) -> None:
+    """Put a CA's CRL in force into the CDP container, for members that read CRLs by LDAP. An older one is replaced.
+
+    Certificates of ours name the CRL by HTTP, so this is needed only where something looks into the directory.
+    """
+    with session.application() as application:
+        record = application.authorities.get(ca)
+        latest = application.status_book.latest_crl(record.id)
+        if latest is None:
+            raise NotFound(f"CA {ca} has no CRL yet", mend=("privyseal serve makes one",))
+        config = chosen_directory(application, directory)
+        port = open_first(config)
+        try:
+            name = ca_name(read_certificate(record.certificate))
+            planned = service_of(application).plan_crls(port, [latest[3]], name=name, host=host)
+            run = _Run(session, application, config=config, port=port, undo_file=undo_file)
+            applied = run.carry_out(planned, targets=(), agreed=agreed, yes=yes)
+            if applied is not None:
+                run.look_elsewhere(applied)
         finally:
             port.close()
 

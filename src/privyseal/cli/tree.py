@@ -116,6 +116,7 @@ TREE: Final = Branch(
                 "status": Leaf(f"{_CLI}.directory_proof:status", "Show every CA in the containers."),
                 "import": Leaf(f"{_CLI}.directory_proof:import_found", "Watch CAs of others that stand there."),
                 "remove": Leaf(f"{_CLI}.directory_publish:remove", "Take certificates out that we published."),
+                "publish-crl": Leaf(f"{_CLI}.directory_publish:publish_crl", "Publish a CRL for LDAP."),
                 "undo": Leaf(f"{_CLI}.directory_publish:undo", "Take back the changes of an undo file."),
                 "script": Leaf(f"{_CLI}.directory_script:script", "Write the plan as a script for an admin."),
                 "delegate": Leaf(f"{_CLI}.directory_script:delegate", "Write the least rights for publishing."),
