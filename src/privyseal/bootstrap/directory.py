@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to the controllers of stored directories, and the account behind a binding for the registration
-authority. LDAP blocks, so the server asks in a thread; every wait is bounded by the adapter.
+authority. LDAP blocks, so the server asks in a thread; every wait is bounded by the adapter, which is imported on
+demand: start-up time is felt, and most commands ask no directory.
 """
 
 from __future__ import annotations
@@ -8,10 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from privyseal.adapters import ldap
-from privyseal.adapters.ldap import LdapDirectory
-from privyseal.adapters.ldap_binds import Bind, KerberosCache, KerberosKeytab, SimpleBind
 from privyseal.directory.accounts import Account
 from privyseal.errors import (
     AccountAmbiguous,
@@ -29,11 +28,17 @@ from privyseal.model.directory import BindKind, DirectoryBinding, DirectoryConfi
 from privyseal.repository.accounts import look_up_account
 from privyseal.store.directories import DirectoryBook
 
+if TYPE_CHECKING:
+    from privyseal.adapters.ldap import LdapDirectory
+    from privyseal.adapters.ldap_binds import Bind
+
 _ABOUT_THE_ACCOUNT = (AccountNotFound, AccountDisabled, AccountAmbiguous, AccountLacksAttribute)
 
 
 def connector(config: DirectoryConfig) -> Callable[[str], LdapDirectory]:
     """Opens bound connections to controllers of this directory, by URI or by host name. Raises ExtraMissing at once."""
+    from privyseal.adapters import ldap
+
     scheme, bind = config.uris[0].partition("://")[0], _bind(config)
     ldap.ldap_library()
 
@@ -44,6 +49,8 @@ def connector(config: DirectoryConfig) -> Callable[[str], LdapDirectory]:
 
 
 def _bind(config: DirectoryConfig) -> Bind:
+    from privyseal.adapters.ldap_binds import KerberosCache, KerberosKeytab, SimpleBind
+
     if config.bind is BindKind.PASSWORD:
         ca_file = Path(config.ca_file) if config.ca_file else None
         return SimpleBind(config.account, Path(config.secret_file), ca_file)
@@ -67,10 +74,12 @@ def controllers(config: DirectoryConfig, port: LdapDirectory) -> tuple[str, ...]
 
     Only those named are known to be reachable from here; the others stand in the directory under their own names.
     """
+    from privyseal.adapters.ldap import find_controllers
+
     named = config.controller_uris()
     hosts = {uri.partition("://")[2].partition(":")[0].casefold() for uri in named}
     own = port.root_dse().dns_host_name.casefold()
-    return (*named, *(host for host in ldap.find_controllers(port) if host not in hosts and host != own))
+    return (*named, *(host for host in find_controllers(port) if host not in hosts and host != own))
 
 
 class LiveDirectory:
