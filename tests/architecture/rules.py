@@ -31,7 +31,7 @@ MAY_SIGN: Final = re.compile(
     r"ca/issuance\.py|adapters/(keys(/.*|_\w+|)|scep_client)\.py|protocols/scep/(client|codec)\.py"
 )
 # libkrb5 and libldap take ticket cache, keytab and "read no ldaprc" from the environment of the process only.
-MAY_TOUCH_THE_ENVIRONMENT: Final = {"config.py", "adapters/ldap_binds.py"}
+MAY_TOUCH_THE_ENVIRONMENT: Final = {"config.py", "adapters/ldap_kerberos.py"}
 MAY_CATCH_ALL: Final = {"endpoints/app.py", "worker.py", "cli/main.py"}
 # Paths of somebody's machine and hosts of registries; in two pieces, so that this file does not find itself.
 NOT_OURS: Final = re.compile(

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running service for each kind of issuing CA key; made once in a worker, ended with it."""
+"""A running service for each kind of issuing CA key, and domain controllers; made where needed, ended with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.interop.service import Service
+from tests.outside.samba import DomainController, domain_controller
+from tests.outside.tools import require_python_ldap
 
 ServiceFactory = Callable[[str], Service]
 
@@ -27,3 +30,23 @@ def service_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFact
     yield get
     for service in running.values():
         service.stop()
+
+
+@pytest.fixture
+def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DomainController]:
+    """A domain controller for this test alone; Kerberos in this process asks it."""
+    require_python_ldap()
+    with domain_controller(tmp_path) as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DomainController]:
+    """A domain controller for tests of a module that only read, or write where no other looks."""
+    require_python_ldap()
+    with domain_controller(tmp_path_factory.mktemp("dc")) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment.items():
+            patch.setenv(name, value)
+        yield running

@@ -6,7 +6,8 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,12 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _HOSTS: Final = Path("/etc/hosts")
 _own: Path | None = None
 _original = ""
+_known: Final[dict[str, str]] = {}
 
 
-def set_names(names: Mapping[str, str]) -> None:
-    """From now on these names resolve to these addresses; those set before no longer do."""
+@contextmanager
+def names(added: Mapping[str, str]) -> Iterator[None]:
+    """A block in which these names resolve to these addresses, also for its child processes."""
     global _own, _original
     require_root("test names resolve in a mount namespace")
     if _own is None:
@@ -30,7 +33,19 @@ def set_names(names: Mapping[str, str]) -> None:
         _own = Path(name)
         _own.chmod(0o644)
         _enter(_own)
-    _own.write_text(_original + "".join(f"\n{address} {name}" for name, address in names.items()) + "\n")
+    before = dict(_known)
+    _known.update(added)
+    _write(_own)
+    try:
+        yield
+    finally:
+        _known.clear()
+        _known.update(before)
+        _write(_own)
+
+
+def _write(own: Path) -> None:
+    own.write_text(_original + "".join(f"\n{address} {name}" for name, address in _known.items()) + "\n")
 
 
 def _enter(own: Path) -> None:

@@ -13,6 +13,7 @@ import ipaddress
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -29,7 +30,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.outside.hosts import set_names
+from tests.outside.hosts import names
 from tests.outside.krb5 import write_krb5_conf
 from tests.outside.tools import Ran, require_root, require_tool, run
 
@@ -141,6 +142,16 @@ class DomainController:
             self._process.wait()
         self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """A block in which the process lives, holds its connections, and does nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def samba_tool(self, *arguments: str) -> Ran:
         """``samba-tool`` on this controller's files; it may run meanwhile."""
         return run([require_tool("samba-tool"), *arguments, "-s", self._configuration]).must_work()
@@ -163,9 +174,10 @@ class DomainController:
         """Applies LDIF with ``changetype`` to the database itself, past all access checks."""
         run([require_tool("ldbmodify"), "-H", self._database], given=ldif.encode()).must_work()
 
-    def add(self, ldif: str) -> None:
-        """Adds the objects of an LDIF to the database itself, all or none."""
-        run([require_tool("ldbadd"), "-H", self._database], given=ldif.encode()).must_work()
+    def add(self, ldif: str, *, relaxed: bool = False) -> None:
+        """Adds the objects of an LDIF to the database itself, all or none; ``relaxed``: also those of the system."""
+        options = ["--relax"] if relaxed else []
+        run([require_tool("ldbadd"), "-H", self._database, *options], given=ldif.encode()).must_work()
 
     def add_user(self, name: str, password: str = PASSWORD, *, control: int = 512, extra: Sequence[str] = ()) -> str:
         """An account; its DN. ``extra`` are further lines of LDIF."""
@@ -215,10 +227,10 @@ def domain_controller(place: Path, *, host: str = HOST) -> Iterator[DomainContro
     """A running controller of a fresh domain, reachable under its name from this process and its children."""
     require_root("Samba serves LDAP and Kerberos on their own ports")
     controller = new_controller(place, host=host)
-    set_names({controller.host: controller.address})
-    controller.start()
     try:
-        yield controller
+        with names({controller.host: controller.address}):
+            controller.start()
+            yield controller
     finally:
         controller.stop()
         shutil.rmtree(controller.directory)

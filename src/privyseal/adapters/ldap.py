@@ -17,19 +17,18 @@ from typing import Any, Final
 
 from privyseal.adapters.ldap_binds import (
     Bind,
-    KerberosCache,
     KerberosKeytab,
     SimpleBind,
-    changed_environment,
-    kerberos_environment,
     read_password,
 )
 from privyseal.adapters.ldap_changes import Fetch, Modify, modification
-from privyseal.adapters.ldap_errors import Conversation, translated
+from privyseal.adapters.ldap_errors import Conversation, explained
+from privyseal.adapters.ldap_kerberos import changed_environment, kerberos_login
 from privyseal.adapters.ldap_line import Controller, Limits, Line, open_line, parse_controller
 from privyseal.directory.changes import ALREADY, DONE, AddEntry, Change, DeleteEntry, Entry, RootDse
 from privyseal.errors import (
     ContainerMissing,
+    DirectoryRefused,
     DirectoryTimeout,
     DirectoryUnreachable,
     ExtraMissing,
@@ -140,9 +139,12 @@ class LdapDirectory:
         try:
             return self._write(change, needed)
         except (self._ldap.ALREADY_EXISTS, self._ldap.NO_SUCH_ATTRIBUTE, self._ldap.TYPE_OR_VALUE_EXISTS) as error:
-            # Somebody was faster, between the read and the write. What they wrote decides.
-            if modification(change, fetch) is None:
+            # Perhaps somebody was faster, between the read and the write. What they wrote decides.
+            now = modification(change, fetch)
+            if now is None:
                 return ALREADY
+            if now == needed:
+                raise explained(error, self.conversation, f"changing {change.dn}") from error
             raise PlanStale(f"{change.dn} on {self.conversation.controller} changed while it was written") from error
 
     def _write(self, change: Change, needed: Sequence[Modify]) -> str:
@@ -210,6 +212,8 @@ class LdapDirectory:
             raise _failure(
                 error, self._line, conversation=self.conversation, limits=self._limits, doing=doing
             ) from error
+        except ValueError as error:  # a NUL or half a surrogate in a name
+            raise DirectoryRefused(f"{self.conversation}: {doing!a}: {error}", why="the name is not text") from error
 
 
 def connect(controller: str, bind: Bind, *, limits: Limits | None = None) -> LdapDirectory:
@@ -226,12 +230,16 @@ def connect(controller: str, bind: Bind, *, limits: Limits | None = None) -> Lda
     with ExitStack() as given_up:
         given_up.callback(line.close)
         try:
-            connection = _prepared(library, where, line)
-            with line.watched(limits.operation_seconds):
-                if isinstance(bind, SimpleBind):
+            connection = _prepared(library, where, line=line, limits=limits)
+            if isinstance(bind, SimpleBind):
+                with line.watched(limits.operation_seconds):
                     connection.simple_bind_s(bind.user, password)
-                else:
-                    conversation = _bind_kerberos(connection, library, bind, conversation=conversation, limits=limits)
+            else:
+                seconds = limits.operation_seconds
+                with kerberos_login(bind, where, conversation=conversation, seconds=seconds) as conversation:
+                    connection.set_option(library.OPT_X_SASL_SSF_MIN, _SEAL)
+                    connection.sasl_non_interactive_bind_s("GSSAPI")
+                _check_sealed(connection, library, conversation)
         except library.LDAPError as error:
             raise _failure(error, line, conversation=conversation, limits=limits, doing="logging in") from error
         given_up.pop_all()
@@ -279,7 +287,7 @@ def _check_encrypted(where: Controller, bind: Bind) -> None:
         )
 
 
-def _prepared(library: ModuleType, where: Controller, line: Line) -> Any:
+def _prepared(library: ModuleType, where: Controller, *, line: Line, limits: Limits) -> Any:
     """A connection object on the line. For libldap it is never TLS: the line has taken care of that."""
     host = f"[{where.host}]" if ":" in where.host else where.host
     try:
@@ -288,36 +296,25 @@ def _prepared(library: ModuleType, where: Controller, line: Line) -> Any:
         os.close(line.descriptor)
         raise
     connection.set_option(library.OPT_PROTOCOL_VERSION, library.VERSION3)
+    connection.set_option(library.OPT_TIMEOUT, limits.operation_seconds)  # the only limit of a Kerberos log-in
     connection.set_option(library.OPT_REFERRALS, 0)
     connection.set_option(library.OPT_X_SASL_NOCANON, 1)
     return connection
 
 
-def _bind_kerberos(
-    connection: Any,
-    library: ModuleType,
-    bind: KerberosCache | KerberosKeytab,
-    *,
-    conversation: Conversation,
-    limits: Limits,
-) -> Conversation:
-    connection.set_option(library.OPT_X_SASL_SSF_MIN, _SEAL)
-    with kerberos_environment(bind, seconds=limits.operation_seconds) as principal:
-        known = Conversation(conversation.controller, conversation.method, principal or conversation.who)
-        connection.sasl_non_interactive_bind_s("GSSAPI")
+def _check_sealed(connection: Any, library: ModuleType, conversation: Conversation) -> None:
     try:
         strength = connection.get_option(library.OPT_X_SASL_SSF)
     except ValueError:  # that is how it says that there is no SASL layer
         strength = 0
     if strength < _SEAL:
-        raise StrongAuthRequired(f"{known}: the connection is not encrypted (strength {strength})")
-    return known
+        raise StrongAuthRequired(f"{conversation}: the connection is not encrypted (strength {strength})")
 
 
 def _failure(error: Exception, line: Line, *, conversation: Conversation, limits: Limits, doing: str) -> Exception:
-    if line.too_late:
+    if line.too_late or type(error).__name__ == "TIMEOUT":
         return DirectoryTimeout(f"{conversation}: {doing}: no answer within {limits.operation_seconds:g} s")
-    ours = translated(error, conversation, doing)
+    ours = explained(error, conversation, doing)
     if isinstance(ours, DirectoryUnreachable):
         return DirectoryUnreachable(
             f"{conversation}: {doing}: the connection broke",

@@ -1,32 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to log in at a domain controller: Kerberos from a cache or a keytab, or a password inside TLS. Nothing in clear.
-
-libkrb5 takes cache and keytab from the environment of the process only; it is changed under a lock, and put back.
-"""
+"""How to log in at a domain controller: Kerberos by cache or keytab, or a password inside TLS. Nothing in clear."""
 
 from __future__ import annotations
 
 import os
 import stat
-import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from privyseal.errors import (
     BindRefused,
-    DirectoryTimeout,
     InvalidValue,
-    KerberosCredentialsMissing,
     PrivysealError,
     UnsafePermissions,
 )
 
-_ENVIRONMENT: Final = threading.Lock()
-_LARGEST_KEYTAB: Final = 1 << 20
 _LONGEST_PASSWORD: Final = 1024
 
 
@@ -65,7 +54,7 @@ Bind = KerberosCache | KerberosKeytab | SimpleBind
 
 def read_password(bind: SimpleBind) -> str:
     """The password; never an empty one, which a directory takes for an anonymous log-in (RFC 4513 section 5.1.2)."""
-    content = _read_private(bind.password_file, most=_LONGEST_PASSWORD, otherwise=BindRefused)
+    content = read_private(bind.password_file, most=_LONGEST_PASSWORD, otherwise=BindRefused)
     try:
         password = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
@@ -79,99 +68,7 @@ def read_password(bind: SimpleBind) -> str:
     return password
 
 
-@contextmanager
-def kerberos_environment(bind: KerberosCache | KerberosKeytab, *, seconds: float) -> Iterator[str]:
-    """The environment for one Kerberos log-in; gives the principal, if it is known. One at a time in a process."""
-    if isinstance(bind, KerberosCache):
-        place = bind.cache if ":" in bind.cache or not bind.cache else f"FILE:{bind.cache}"
-        with changed_environment({"KRB5CCNAME": place} if place else {}, seconds=seconds):
-            yield ""
-        return
-    principal, keytab = _one_principal(bind)
-    # A cache of its own: tickets of another account, or of before a change of the password, must not be found.
-    with tempfile.TemporaryDirectory(prefix="privyseal-") as name:
-        own = Path(name) / "keytab"
-        own.touch(mode=0o600)
-        own.write_bytes(keytab)
-        changes = {"KRB5_CLIENT_KTNAME": f"FILE:{own}", "KRB5CCNAME": f"FILE:{name}/cache"}
-        with changed_environment(changes, seconds=seconds):
-            yield principal
-
-
-@contextmanager
-def changed_environment(changes: Mapping[str, str], *, seconds: float) -> Iterator[None]:
-    if not _ENVIRONMENT.acquire(timeout=seconds):
-        raise DirectoryTimeout(f"another Kerberos log-in of this process is still under way after {seconds:g} s")
-    try:
-        before = {name: os.environ.get(name) for name in changes}
-        os.environ.update(changes)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
-    finally:
-        _ENVIRONMENT.release()
-
-
-def _one_principal(bind: KerberosKeytab) -> tuple[str, bytes]:
-    """A principal of the keytab, and a keytab with its keys only, since libkrb5 takes whichever comes first."""
-    content = _read_private(bind.keytab, most=_LARGEST_KEYTAB, otherwise=KerberosCredentialsMissing)
-    entries = keytab_entries(content)
-    if not entries:
-        raise KerberosCredentialsMissing(
-            f"{bind.keytab} is not a keytab, or an empty one", why="it holds no keys in keytab format 0x0502"
-        )
-    wanted = bind.principal or entries[0][0]
-    held = {name.casefold() for name, _ in entries}
-    if "@" not in wanted:
-        wanted = next((name for name, _ in entries if name.casefold().rpartition("@")[0] == wanted.casefold()), wanted)
-    if wanted.casefold() not in held:
-        names = ", ".join(sorted({name for name, _ in entries})[:8])
-        raise KerberosCredentialsMissing(
-            f"{bind.keytab} holds no key of {wanted}, but of {names}", why="the keytab lacks the account"
-        )
-    found = [(name, entry) for name, entry in entries if name.casefold() == wanted.casefold()]
-    return found[0][0], b"\x05\x02" + b"".join(entry for _, entry in found)
-
-
-def keytab_entries(content: bytes) -> list[tuple[str, bytes]]:
-    """Principal and octets of each entry, in order. What is no keytab, or cut short, has none from there on.
-
-    Format 0x0502: octet counts are 32 bit and signed (negative: a hole), then count of components, realm, components.
-    """
-    entries: list[tuple[str, bytes]] = []
-    if content[:2] != b"\x05\x02":
-        return entries
-    at = 2
-    while at + 4 <= len(content):
-        size = int.from_bytes(content[at : at + 4], "big", signed=True)
-        body = content[at + 4 : at + 4 + abs(size)]
-        if size == 0 or len(body) < abs(size):
-            break
-        if size > 0 and (name := _principal(body)):
-            entries.append((name, content[at : at + 4 + size]))
-        at += 4 + abs(size)
-    return entries
-
-
-def _principal(body: bytes) -> str:
-    count, at = int.from_bytes(body[:2], "big"), 2
-    parts: list[str] = []
-    for _ in range(count + 1):
-        size = int.from_bytes(body[at : at + 2], "big")
-        part = body[at + 2 : at + 2 + size]
-        if len(part) < size or at + 2 > len(body):
-            return ""
-        parts.append(part.decode("utf-8", "replace"))
-        at += 2 + size
-    return "/".join(parts[1:]) + "@" + parts[0] if parts[0] and count else ""
-
-
-def _read_private(path: Path, *, most: int, otherwise: type[PrivysealError]) -> bytes:
+def read_private(path: Path, *, most: int, otherwise: type[PrivysealError]) -> bytes:
     """A file with a secret. Raises UnsafePermissions, InvalidValue, and ``otherwise`` when it cannot be read."""
     try:
         with path.open("rb") as file:

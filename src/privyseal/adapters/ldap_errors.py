@@ -107,6 +107,7 @@ _CODES: Final[Mapping[str, type[PrivysealError]]] = {
     "OBJECT_CLASS_VIOLATION": SchemaViolation,
     "CONSTRAINT_VIOLATION": SchemaViolation,
     "UNDEFINED_TYPE": SchemaViolation,
+    "NO_SUCH_ATTRIBUTE": SchemaViolation,
     "INVALID_SYNTAX": SchemaViolation,
     "NAMING_VIOLATION": SchemaViolation,
     "NO_SUCH_OBJECT": ContainerMissing,
@@ -136,9 +137,16 @@ _LOGON_DATA: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def translated(error: Exception, conversation: Conversation, doing: str) -> PrivysealError:
+def explained(error: Exception, conversation: Conversation, doing: str) -> PrivysealError:
     """The error of ours for an exception of python-ldap that was raised while ``doing`` something."""
-    kind, text = type(error).__name__, _text(error)
+    first = error.args[0] if error.args else ""
+    details = first if isinstance(first, Mapping) else {"desc": str(first)}
+    return translated(type(error).__name__, details, conversation=conversation, doing=doing)
+
+
+def translated(kind: str, details: Mapping[str, object], *, conversation: Conversation, doing: str) -> PrivysealError:
+    """The same from the name of the exception's class and its details."""
+    text = _text(details) or kind.lower().replace("_", " ")
     what = f"{conversation}: {doing}: {text}"
     for known in _TEXTS:
         if known.text.search(text):
@@ -150,15 +158,10 @@ def translated(error: Exception, conversation: Conversation, doing: str) -> Priv
     return ours(what)
 
 
-def _text(error: Exception) -> str:
+def _text(details: Mapping[str, object]) -> str:
     """Description and detail on one line, without control characters; not more than a screenful."""
-    first = error.args[0] if error.args else ""
-    if isinstance(first, Mapping):
-        parts = [str(first[key]) for key in ("desc", "info") if first.get(key)]
-        if matched := first.get("matched"):
-            parts.append(f"found as far as {matched}")
-        text = ": ".join(parts)
-    else:
-        text = str(first)
-    text = re.sub(r"[\x00-\x20\x7f]+", " ", text).strip() or type(error).__name__.lower()
+    parts = [str(details[key]) for key in ("desc", "info") if details.get(key)]
+    if matched := details.get("matched"):
+        parts.append(f"found as far as {matched}")
+    text = re.sub(r"[\x00-\x20\x7f]+", " ", ": ".join(parts)).strip()
     return text if len(text) <= 500 else text[:500] + " ..."

@@ -61,9 +61,10 @@ def parse_controller(text: str, *, tls: bool) -> Controller:
 class Line:
     """A connected socket, the descriptor that libldap uses, and the shears."""
 
-    def __init__(self, raw: socket.socket, descriptor: int) -> None:
+    def __init__(self, raw: socket.socket, *, encrypted: socket.socket | None = None) -> None:
         self._raw = raw
-        self.descriptor = descriptor
+        self._encrypted = encrypted
+        self.descriptor = os.dup(raw.fileno())
         self.too_late = False
 
     @contextmanager
@@ -79,18 +80,23 @@ class Line:
 
     def _cut(self) -> None:
         self.too_late = True
-        with suppress(OSError):
-            self._raw.shutdown(socket.SHUT_RDWR)
+        self._shut()
+
+    def _shut(self) -> None:
+        for one in (self._encrypted, self._raw):  # the relay may be stuck in sending to a controller that hangs
+            if one is not None:
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Ends the connection; libldap closes its own descriptor."""
-        with suppress(OSError):
-            self._raw.shutdown(socket.SHUT_RDWR)
+        self._shut()
         self._raw.close()
 
 
 def open_line(controller: Controller, *, ca_file: Path | None, seconds: float) -> Line:
     """Connect. Raises DirectoryUnreachable, DirectoryTimeout and TlsNotTrusted."""
+    encrypted = None
     with ExitStack() as given_up:
         raw = _connected(controller, seconds)
         given_up.callback(raw.close)
@@ -107,7 +113,7 @@ def open_line(controller: Controller, *, ca_file: Path | None, seconds: float) -
         else:
             raw.settimeout(None)
         given_up.pop_all()
-        return Line(raw, os.dup(raw.fileno()))
+        return Line(raw, encrypted=encrypted)
 
 
 def _connected(controller: Controller, seconds: float) -> socket.socket:
