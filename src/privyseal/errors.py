@@ -609,7 +609,15 @@ class DoorProgramMissing(SetupError):
     default_mend = (
         "sudo apt-get install -y --no-install-recommends eapoltest",
         "sudo apt-get install -y --no-install-recommends krb5-user krb5-pkinit",
+        "for demo --ad also: samba-ad-dc samba-ad-provision samba-dsdb-modules ldb-tools freeradius-ldap",
     )
+
+
+class DemoNeedsRoot(SetupError):
+    code = 7056
+    title = "This demonstration needs root"
+    default_why = "a domain controller has its ports below 1024; everything else about it is an ordinary process"
+    default_mend = ("sudo privyseal demo --ad", "without a domain it needs no root: privyseal demo")
 
 
 class KdcCertificateMismatch(AccessError):

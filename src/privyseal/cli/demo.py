@@ -64,19 +64,30 @@ class _Demo:
     passphrase: Path
 
 
-@verb("demo", examples=("demo", "demo --once ./demo-files"))
+@verb("demo", examples=("demo", "demo --once ./demo-files", "demo --ad"))
 @click.option(
     "--once",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Leave the files in DIR and end, instead of serving on.",
 )
-def command(session: Session, once: Path | None) -> None:
+@click.option("--ad", is_flag=True, help="With a throw-away Active Directory and Wi-Fi; needs root, Samba, FreeRADIUS.")
+def command(session: Session, once: Path | None, ad: bool) -> None:
     """Make a two-tier PKI, enroll a device by SCEP, and check CRL and OCSP from outside the server process.
 
     Everything is thrown away at the end, and every subject carries DEMO. Without --once the server stays
     up, so that you can try your own SCEP client on it; Ctrl-C ends it.
+
+    With --ad it makes a domain too, publishes the CAs there, logs on with certificates, walks into a Wi-Fi,
+    revokes, is refused, and ends.
     """
+    if ad:
+        if once is not None:
+            raise click.UsageError("say --ad or --once, not both", click.get_current_context())
+        from privyseal.cli.demo_ad import run_ad_demo
+
+        run_ad_demo()
+        return
     begun, stages = time.perf_counter(), Stages()
     with _throwaway_directory() as home:
         print(f"  Demo PKI in {home} (deleted at the end; every subject carries DEMO)", flush=True)
@@ -88,8 +99,7 @@ def command(session: Session, once: Path | None) -> None:
                 _leave_files(once, demo, enrolled, crl, ocsp=ocsp, stages=stages)
                 print(f"  Files are in {once}", flush=True)
                 return
-            _say_what_next(demo)
-            _wait()
+            _serve_on(demo)
 
 
 async def _prepare(home: Path, stages: Stages) -> _Demo:
@@ -281,8 +291,10 @@ def _throwaway_directory() -> Iterator[Path]:
         shutil.rmtree(directory)
 
 
-def _wait() -> None:
+def _serve_on(demo: _Demo) -> None:
+    """Until Ctrl-C, which counts from the first word of what to try next."""
     try:
+        _say_what_next(demo)
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
