@@ -47,10 +47,11 @@ def third_party(sources: list[Source]) -> set[str]:
 
 def test_declared_dependencies_are_those_that_are_imported(project: dict[str, Any]) -> None:
     declared = {distribution(line) for line in project["project"]["dependencies"]}
-    # The extra `ad` is imported by name and late, in one place, so that nothing else needs it.
+    # The extra `ad` is imported late, by name, and by one program of its own, so that nothing else needs it.
     extra = {distribution(line) for line in project["project"]["optional-dependencies"]["ad"]}
     assert extra == {"python-ldap"}
-    assert third_party([source for source in all_sources() if source.in_package]) == declared
+    sources = [source for source in all_sources() if source.in_package]
+    assert third_party([source for source in sources if source.in_package != "adapters/ldap_ticket.py"]) == declared
 
 
 def test_an_undeclared_import_would_be_found() -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -33,20 +32,20 @@ def service_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFact
 
 
 @pytest.fixture
-def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DomainController]:
+def controller(monkeypatch: pytest.MonkeyPatch) -> Iterator[DomainController]:
     """A domain controller for this test alone; Kerberos in this process asks it."""
     require_python_ldap()
-    with domain_controller(tmp_path) as running:
+    with domain_controller() as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         yield running
 
 
 @pytest.fixture(scope="module")
-def shared_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DomainController]:
+def shared_controller() -> Iterator[DomainController]:
     """A domain controller for tests of a module that only read, or write where no other looks."""
     require_python_ldap()
-    with domain_controller(tmp_path_factory.mktemp("dc")) as running, pytest.MonkeyPatch.context() as patch:
+    with domain_controller() as running, pytest.MonkeyPatch.context() as patch:
         for name, value in running.environment.items():
             patch.setenv(name, value)
         yield running

@@ -23,10 +23,10 @@ NTAUTH = f"CN=NTAuthCertificates,{PKS}"
 
 
 @pytest.fixture(scope="module")
-def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DomainController]:
+def controller() -> Iterator[DomainController]:
     """One controller for the module; tests clean up after themselves."""
     require_python_ldap()
-    with domain_controller(tmp_path_factory.mktemp("dc")) as running, mock.patch.dict(os.environ, running.environment):
+    with domain_controller() as running, mock.patch.dict(os.environ, running.environment):
         yield running
 
 

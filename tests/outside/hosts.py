@@ -16,7 +16,7 @@ from tests.outside.tools import NEEDS_ROOT, missing, require_root
 _CLONE_NEWNS: Final = 0x00020000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _HOSTS: Final = Path("/etc/hosts")
-_own: Path | None = None
+_own: int | None = None
 _original = ""
 _known: Final[dict[str, str]] = {}
 
@@ -28,11 +28,12 @@ def names(added: Mapping[str, str]) -> Iterator[None]:
     require_root("test names resolve in a mount namespace")
     if _own is None:
         _original = _HOSTS.read_text()
-        descriptor, name = tempfile.mkstemp(prefix="privyseal-hosts-")
-        os.close(descriptor)
-        _own = Path(name)
-        _own.chmod(0o644)
-        _enter(_own)
+        _own, name = tempfile.mkstemp(prefix="privyseal-hosts-")
+        os.fchmod(_own, 0o644)
+        try:
+            _enter(Path(name))
+        finally:
+            os.unlink(name)  # the mount keeps the file
     before = dict(_known)
     _known.update(added)
     _write(_own)
@@ -44,8 +45,10 @@ def names(added: Mapping[str, str]) -> Iterator[None]:
         _write(_own)
 
 
-def _write(own: Path) -> None:
-    own.write_text(_original + "".join(f"\n{address} {name}" for name, address in _known.items()) + "\n")
+def _write(own: int) -> None:
+    lines = [_original, *(f"{address} {name}" for name, address in _known.items()), ""]
+    os.ftruncate(own, 0)
+    os.pwrite(own, "\n".join(lines).encode(), 0)
 
 
 def _enter(own: Path) -> None:

@@ -223,10 +223,10 @@ def account_ldif(dn: str, name: str, *, password: str = PASSWORD, control: int =
 
 
 @contextmanager
-def domain_controller(place: Path, *, host: str = HOST) -> Iterator[DomainController]:
+def domain_controller(*, host: str = HOST) -> Iterator[DomainController]:
     """A running controller of a fresh domain, reachable under its name from this process and its children."""
     require_root("Samba serves LDAP and Kerberos on their own ports")
-    controller = new_controller(place, host=host)
+    controller = new_controller(host=host)
     try:
         with names({controller.host: controller.address}):
             controller.start()
@@ -236,10 +236,11 @@ def domain_controller(place: Path, *, host: str = HOST) -> Iterator[DomainContro
         shutil.rmtree(controller.directory)
 
 
-def new_controller(place: Path, *, host: str = HOST) -> DomainController:
-    """A controller that is not started yet, in ``place``, unpacked from the archive."""
-    directory = place / f"dc-{os.getpid()}-{random.randrange(1 << 32):08x}"
-    directory.mkdir(parents=True, mode=0o755)
+def new_controller(*, host: str = HOST) -> DomainController:
+    """A controller that is not started yet, unpacked from the archive."""
+    # Not below pytest's directories: the paths of Samba's sockets must stay under 108 octets.
+    directory = Path(tempfile.mkdtemp(prefix="privyseal-dc-"))
+    directory.chmod(0o755)
     run(["tar", "-x", "-S", "-f", _archive(), "-C", directory]).must_work()
     return DomainController(directory, host=host)
 
