@@ -78,4 +78,4 @@ def run_line(*arguments: str, given: bytes = b"") -> Answer:
         code = run(arguments)
         out.flush()
         err.flush()
-        return Answer(code, out.buffer.getvalue(), err.buffer.getvalue().decode("utf-8"))  # type: ignore[attr-defined] # a BytesIO
+        return Answer(code, out.buffer.getvalue(), err.buffer.getvalue().decode("utf-8"))

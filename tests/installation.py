@@ -177,7 +177,7 @@ class Installation:
         )
         return secret
 
-    def revoke(self, certificate: bytes | x509.Certificate, reason: CrlReason = CrlReason.KEY_COMPROMISE) -> int:
+    def revoke(self, certificate: bytes | x509.Certificate, reason: CrlReason = CrlReason.PRIVILEGE_WITHDRAWN) -> int:
         """Revokes an end entity's certificate; the number of the CRL that says so."""
         found = x509.load_der_x509_certificate(certificate) if isinstance(certificate, bytes) else certificate
         issuer = self.issuer
