@@ -224,13 +224,17 @@ class RegistrationAuthority:
     async def _earlier(self, request: EnrollmentRequest, key_hash: bytes) -> Outcome | None:
         if not request.transaction_id:
             return None
+        records = await self._log.find(request.profile, request.transaction_id)
+        if not records:
+            return None
         proofs = set()
         if request.request.challenge_password:
             proofs.add(challenge_evidence(request.request.challenge_password))
+        held = None
         if request.signer_certificate is not None:
             proofs.add(renewal_evidence(request.signer_certificate))
-        held = self._identification.holder(request.signer_certificate) if request.signer_certificate else None
-        for record in await self._log.find(request.profile, request.transaction_id):
+            held = self._identification.holder(request.signer_certificate)
+        for record in records:
             if record.state not in _LIVE:
                 continue
             if record.key_hash != key_hash:
