@@ -22,7 +22,7 @@ PLANTED = [
     ("ra/planted.py", "from privyseal.protocols import scep", "privyseal.ra.planted -> privyseal.protocols.scep"),
     ("endpoints/planted.py", "from privyseal import store", "privyseal.endpoints.planted -> privyseal.store"),
     ("x509/planted.py", "from privyseal import model", "privyseal.x509.planted -> privyseal.model"),
-    ("errors.py", "from privyseal import x509", "privyseal.errors -> privyseal.x509"),
+    ("errors/planted.py", "from privyseal import x509", "privyseal.errors.planted -> privyseal.x509"),
     ("protocols/scep/planted.py", "def f():\n    import time", "privyseal.protocols.scep.planted -> time"),
     ("adapters/planted.py", "from privyseal import store", "privyseal.adapters.planted -> privyseal.store"),
     ("status/planted.py", "from privyseal import ra", "privyseal.status.planted -> privyseal.ra"),

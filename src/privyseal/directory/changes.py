@@ -104,7 +104,7 @@ def undo(change: Change) -> Change:
 
 
 class DirectoryPort(Protocol):
-    """One controller through one bound connection. Raises the 7000s of errors.py and nothing else."""
+    """One controller through one bound connection. Raises the 7000s of the error tree and nothing else."""
 
     def root_dse(self) -> RootDse:
         """The controller about itself."""

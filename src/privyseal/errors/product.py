@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""9000s: this installation."""
+
+from __future__ import annotations
+
+from privyseal.errors.tree import InputError, SetupError, StateError
+
+# --- 9000: product -----------------------------------------------------------------------------
+
+
+class UnexpectedFault(SetupError):
+    code = 9000
+    title = "Something went wrong that should not have"
+    default_why = "a fault in Privyseal; the log holds the trace under the incident id"
+    default_mend = ("look in the log for the incident id", "report it, with the trace")
+
+
+class NotInitialized(SetupError):
+    code = 9001
+    title = "There is no Privyseal installation here"
+    default_why = "the home directory holds no configuration"
+    default_mend = (
+        "make one: privyseal init --organization NAME --url http://pki.example.com",
+        "name the right place: privyseal --home DIR, or PRIVYSEAL_HOME",
+    )
+
+
+class ConfigurationInvalid(SetupError):
+    code = 9002
+    title = "The configuration is not valid"
+    default_why = "a key is unknown, missing or of the wrong kind"
+    default_mend = ("correct privyseal.toml as said",)
+
+
+class PassphraseMissing(SetupError):
+    code = 9003
+    title = "The passphrase for the keys is missing"
+    default_why = "private keys are encrypted on disk and need it to be opened"
+    default_mend = (
+        "privyseal --passphrase-file FILE ...",
+        "set PRIVYSEAL_PASSPHRASE_FILE to the file's path",
+        "systemd: LoadCredential=privyseal-passphrase:/path/to/file",
+    )
+
+
+class PassphraseWrong(SetupError):
+    code = 9004
+    title = "The passphrase does not open the keys"
+    default_why = "the keys were encrypted with another passphrase, or the key file is damaged"
+    default_mend = ("use the file that `privyseal init` was given", "restore the key file from a backup")
+
+
+class StoreUnavailable(SetupError):
+    code = 9005
+    title = "The store does not answer"
+    default_why = "the database is locked by another program, read-only, full or damaged"
+    default_mend = ("look for the program that holds it", "check free space and permissions")
+
+
+class StoreTooNew(SetupError):
+    code = 9006
+    title = "The store was written by a newer Privyseal"
+    default_why = "migrations only go forward"
+    default_mend = ("install the newer version again",)
+
+
+class NotFound(StateError):
+    code = 9007
+    title = "There is no such object"
+    default_why = "nothing of that name is stored"
+    default_mend = ("list what there is with the noun's `list`",)
+
+
+class NameTaken(StateError):
+    code = 9008
+    title = "The name is already taken"
+    default_why = "names are unique within their kind"
+    default_mend = ("choose another name", "look at the one that has it with the noun's `get`")
+
+
+class InvalidValue(InputError):
+    code = 9009
+    title = "A value is not valid"
+    default_why = "it is outside what the field allows"
+    default_mend = ("see --help for what is allowed",)
+
+
+class AddressInUse(SetupError):
+    code = 9010
+    title = "The address is already in use"
+    default_why = "another program listens there"
+    default_mend = ("stop it", "choose another: privyseal serve --listen 127.0.0.1:8081")
+
+
+class ServerUnreachable(SetupError):
+    code = 9011
+    title = "The server cannot be reached"
+    default_why = "nothing answers at the address, or it answers too late"
+    default_mend = ("start it: privyseal serve", "check the public URL: privyseal doctor")
+
+
+class AuditBroken(StateError):
+    code = 9012
+    title = "The audit trail does not verify"
+    default_why = "a row was changed, removed, added or reordered outside Privyseal"
+    default_mend = (
+        "stop issuing, keep a copy of the database file",
+        "compare with a backup to find what was changed",
+    )
+
+
+class UnsafePermissions(SetupError):
+    code = 9013
+    title = "A secret file can be read by others"
+    default_why = "keys and passphrases must belong to the user that runs Privyseal, and to nobody else"
+    default_mend = ("chmod 600 FILE",)
+
+
+class ServerAnsweredWrongly(StateError):
+    code = 9014
+    title = "The server answered, but not as it should"
+    default_why = "the stage that is named did not give the expected answer"
+    default_mend = ("see the server's log for the incident", "check that no proxy changes the answer")
+
+
+class FileNotAccessible(SetupError):
+    code = 9015
+    title = "A file of the installation cannot be reached"
+    default_why = "it belongs to another user, as home and keys are for one user only"
+    default_mend = (
+        "run the command as the user that runs Privyseal: sudo -u USER privyseal ...",
+        "give the file to that user: chown USER FILE",
+    )
