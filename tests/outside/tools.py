@@ -41,6 +41,10 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "kinit": ("krb5-user", "krb5-pkinit"),
     "mmdebstrap": ("mmdebstrap",),
     "curl": ("curl",),
+    "charon-systemd": ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-standard-plugins"),
+    "swanctl": ("strongswan-swanctl",),
+    "ip": ("iproute2",),
+    "ping": ("iputils-ping",),
 }
 NEEDS_PACKAGES: Final = "needs Debian packages: "  # the skip list of tests/conftest.py looks for these words
 NEEDS_ROOT: Final = "needs root: "
