@@ -20,7 +20,7 @@ class SecondPerson(Enum):
     FOUR_EYES = "four-eyes"
     """Whenever four eyes are on."""
     OVER_LIMIT = "over-limit"
-    """Whenever the preview says that it is larger than one person may do alone."""
+    """While four eyes are on and the preview says that it is larger than one person may do alone."""
 
 
 class Act(Protocol):

@@ -46,6 +46,8 @@ EXITS: Final[Mapping[type[PrivysealError], Exit]] = MappingProxyType(
         errors.AccessError: Exit.NOT_ALLOWED,
         errors.NotAuthenticated: Exit.NOT_SIGNED_IN,
         errors.EnrollmentPending: Exit.PENDING,
+        errors.TokenRefused: Exit.NOT_SIGNED_IN,
+        errors.TokenExpired: Exit.NOT_SIGNED_IN,
         errors.ChallengeUnknown: Exit.NOT_SIGNED_IN,
         errors.ChallengeUsed: Exit.NOT_SIGNED_IN,
         errors.ChallengeExpired: Exit.NOT_SIGNED_IN,

@@ -5,6 +5,7 @@ Codes share one number space with event ids: 6000s CA, 7000s directory, 8000s ac
 beside this one hold a range each; everybody imports from here.
 """
 
+from privyseal.errors.access import *
 from privyseal.errors.authority import *
 from privyseal.errors.directory import *
 from privyseal.errors.doors import *

@@ -24,3 +24,5 @@ class Preview:
     """It reaches a CA in NTAuth, so it wants a second person once four eyes are on."""
     over_limit: bool = False
     """It is larger than one person may do alone, for example a bulk revocation."""
+    labels: frozenset[str] = frozenset()
+    """Of the objects that it touches; a grant that names labels reaches it only by one of these."""

@@ -156,6 +156,39 @@ external_authorities = Table(
     sqlite_strict=True,
 )  # fmt: skip
 
+role_grants = Table(
+    "role_grants", metadata,
+    _id(), _text("person"), _text("role"), _text("labels"), _text("granted_by"), _int("granted_at"),
+    UniqueConstraint("person", "role"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+tokens = Table(
+    "tokens", metadata,
+    _id(), _text("name"), _text("owner"), _text("grants"), _blob("hash"), _text("created_by"), _int("created_at"),
+    _int("expires_at"), _int("last_used_at", null=True), _int("revoked_at", null=True),
+    UniqueConstraint("name"), UniqueConstraint("hash"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+approvals = Table(
+    "approvals", metadata,
+    _id(), _text("act"), _text("parameters"), _text("preview"), _text("state"), _text("requester"),
+    _text("requested_by"), _int("created_at"), _int("expires_at"), _text("decider"), _int("decided_at", null=True),
+    _text("what"), _text("result", null=True),
+    Index("approvals_open", "state", sqlite_where=text("state IN ('waiting', 'approved')"),
+          postgresql_where=text("state IN ('waiting', 'approved')")),
+    sqlite_strict=True,
+)  # fmt: skip
+
+idempotency = Table(
+    "idempotency", metadata,
+    _id(), _text("actor"), _text("key"), _blob("digest"), _int("status"), _blob("body"), _int("at"),
+    UniqueConstraint("actor", "key"),
+    Index("idempotency_at", "at"),
+    sqlite_strict=True,
+)  # fmt: skip
+
 audit = Table(
     "audit", metadata,
     Column("seq", Integer, primary_key=True), _int("at"), _text("event"), _text("actor"), _text("target"),

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a token's secret to who asks: the token's roles, within those that its owner holds at this moment."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from privyseal.ca.ports import Clock
+from privyseal.errors import TokenExpired, TokenRefused
+from privyseal.model.access import Actor, Grant, Role, narrowed, parse_person
+from privyseal.model.token import Token, token_digest
+
+
+class Tokens(Protocol):
+    """Tokens by the hash of their secret."""
+
+    def by_digest(self, digest: bytes) -> Token | None:
+        """The token, ended or not, or None."""
+
+
+class Roles(Protocol):
+    """The roles of people."""
+
+    def grants_of(self, person: str) -> tuple[Grant, ...]:
+        """All of them."""
+
+
+class SignIn:
+    """Tells who asks."""
+
+    def __init__(self, tokens: Tokens, roles: Roles, clock: Clock) -> None:
+        self._tokens = tokens
+        self._roles = roles
+        self._clock = clock
+
+    def authenticate(self, secret: str) -> tuple[Actor, Token]:
+        """The actor behind a secret. Raises TokenRefused, TokenExpired."""
+        token = self._tokens.by_digest(token_digest(secret))
+        if token is None:
+            raise TokenRefused("no token has this secret")
+        if token.revoked_at is not None:
+            raise TokenRefused(f"token {token.name} was revoked at {token.revoked_at:%Y-%m-%dT%H:%M:%SZ}")
+        if token.expires_at <= self._clock.now():
+            raise TokenExpired(f"token {token.name} expired at {token.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+        grants = narrowed(token.grants, self._roles.grants_of(token.owner))
+        return Actor(f"token:{token.name}", grants, token.owner), token
+
+
+def local_actor(name: str) -> Actor:
+    """Whoever runs the command line as the user that owns keys and store could do anything without us: an owner."""
+    _, _, user = name.partition(":")
+    return Actor(name, (Grant(Role.OWNER),), parse_person(user))

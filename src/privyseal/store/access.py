@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roles of people, the setting of four eyes, and which of our CAs stand in NTAuth. Audit rows commit with each change.
+
+Implements ``administration.ports.AccessStore`` and ``FourEyesStore``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Final
+
+from privyseal.directory.changes import AddEntry, AddValue, Change, DeleteEntry, RemoveValue
+from privyseal.directory.containers import Container
+from privyseal.directory.receipts import NOT_DONE
+from privyseal.directory.undo_file import change_from_json
+from privyseal.errors import NotFound
+from privyseal.model.access import Grant, Role
+from privyseal.model.approval import FourEyes
+from privyseal.model.audit import AuditEvent
+from privyseal.store.committer import GroupCommitter
+from privyseal.store.engine import Database
+from privyseal.store.moments import from_seconds, to_seconds
+from privyseal.store.unit import Transaction
+
+_FOUR_EYES: Final = "four_eyes"
+_NTAUTH_DN: Final = f"cn={Container.NTAUTH.value},".casefold()
+
+
+class AccessBook:
+    """Who holds which role."""
+
+    def __init__(self, database: Database, committer: GroupCommitter) -> None:
+        self._database = database
+        self._committer = committer
+
+    def grants_of(self, person: str) -> tuple[Grant, ...]:
+        """The roles of a person."""
+        rows = self._database.read("SELECT role, labels FROM role_grants WHERE person = ? ORDER BY role", (person,))
+        return tuple(Grant(Role(role), frozenset(json.loads(labels))) for role, labels in rows)
+
+    def holders(self) -> tuple[tuple[str, Grant], ...]:
+        """Every person with every grant, in order."""
+        rows = self._database.read("SELECT person, role, labels FROM role_grants ORDER BY person, role")
+        return tuple((person, Grant(Role(role), frozenset(json.loads(labels)))) for person, role, labels in rows)
+
+    async def grant(self, person: str, grant: Grant, *, actor: str) -> None:
+        """Give a role, or give it other labels."""
+
+        def work(transaction: Transaction) -> None:
+            labels = sorted(grant.labels)
+            transaction.execute(
+                "INSERT INTO role_grants (person, role, labels, granted_by, granted_at) VALUES (?,?,?,?,?) "
+                "ON CONFLICT (person, role) DO UPDATE SET labels = excluded.labels, granted_by = excluded.granted_by, "
+                "granted_at = excluded.granted_at",
+                (person, grant.role.value, json.dumps(labels), actor, to_seconds(transaction.now)),
+            )
+            detail = {"role": grant.role.value, "labels": labels}
+            transaction.audit(AuditEvent(event="role.granted", actor=actor, target=f"person:{person}", detail=detail))
+
+        await self._committer.run(work)
+
+    async def revoke_grant(self, person: str, role: Role, *, actor: str) -> None:
+        """Take a role away. Raises NotFound."""
+
+        def work(transaction: Transaction) -> None:
+            gone = transaction.execute(
+                "DELETE FROM role_grants WHERE person = ? AND role = ?", (person, role.value)
+            ).rowcount
+            if not gone:
+                raise NotFound(f"{person} does not hold the role {role.value}", mend=("privyseal role list",))
+            detail = {"role": role.value}
+            transaction.audit(AuditEvent(event="role.revoked", actor=actor, target=f"person:{person}", detail=detail))
+
+        await self._committer.run(work)
+
+    def four_eyes(self) -> tuple[FourEyes, datetime | None]:
+        """The setting, and until when it holds if it was set for a time."""
+        row = self._database.read_one("SELECT value FROM meta WHERE key = ?", (_FOUR_EYES,))
+        if row is None:
+            return FourEyes.AUTO, None
+        mode, _, until = str(row[0]).partition(" ")
+        return FourEyes(mode), from_seconds(int(until)) if until else None
+
+    async def set_four_eyes(self, mode: FourEyes, *, until: datetime | None, actor: str, reason: str) -> None:
+        """Store it; for a time only with ``until``."""
+
+        def work(transaction: Transaction) -> None:
+            value = mode.value if until is None else f"{mode.value} {to_seconds(until)}"
+            transaction.execute(
+                "INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (_FOUR_EYES, value),
+            )
+            detail = {"mode": mode.value, "until": until and until.isoformat(), "reason": reason}
+            event = "access.recovered" if until else "four-eyes.set"
+            transaction.audit(AuditEvent(event=event, actor=actor, target="four-eyes", detail=detail))
+
+        await self._committer.run(work)
+
+    def in_ntauth(self) -> frozenset[str]:
+        """Names of our CAs that stand in NTAuth, as far as receipts tell; what is not known counts as there."""
+        standing: set[bytes] = set()
+        for text, result in self._database.read("SELECT change, result FROM directory_receipts ORDER BY id"):
+            change = change_from_json(json.loads(text))
+            if result != NOT_DONE and change.dn.casefold().startswith(_NTAUTH_DN):
+                _account(change, standing, sure=result == "done")
+        if not standing:
+            return frozenset()
+        rows = self._database.read("SELECT name, certificate FROM authorities")
+        return frozenset(name for name, certificate in rows if certificate in standing)
+
+
+def _account(change: Change, standing: set[bytes], *, sure: bool) -> None:
+    match change:
+        case AddEntry(_, attributes):
+            standing.update(value for name, held in attributes if name.lower() == "cacertificate" for value in held)
+        case AddValue(_, _, value, _):
+            standing.add(value)
+        case RemoveValue(_, _, value, _) if sure:
+            standing.discard(value)
+        case DeleteEntry() if sure:
+            standing.clear()
+        case _:
+            pass
