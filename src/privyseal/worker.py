@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work that falls due by itself: settle interrupted issuance, fresh CRLs, new RA and OCSP certificates."""
+"""Work that falls due by itself: settle interrupted issuance, fresh CRLs, new RA and OCSP certificates, deliveries."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
 from privyseal.bootstrap import Application
+from privyseal.bootstrap.deliveries import carry_out, due_directories
 from privyseal.ca.founding import refresh_services
 from privyseal.errors import PrivysealError
 from privyseal.model.authority import CaState
 
 INTERVAL_SECONDS: Final = 60.0
+DELIVERY_SECONDS: Final = 15.0
+"""How often the queue of deliveries is looked at; what failed waits longer, each on its own."""
 RETENTION: Final = timedelta(days=90)
 """How long refused attempts and challenges that nobody used are kept."""
 _PURGE_AT_ONCE: Final = 1000
@@ -49,12 +53,31 @@ async def work_once(application: Application) -> None:
             _log.error("CA %s: [%d] %s", issuer.record.name, error.code, error.what)
 
 
+async def deliver_once(application: Application) -> None:
+    """Every delivery that is due. A directory that is away does not keep the others waiting."""
+    for directory in await due_directories(application):
+        carried = await carry_out(application, directory, actor="service:deliver")
+        if carried.added or carried.removed:
+            _log.info("directory %s: %d certificate(s) added, %d gone", directory, carried.added, carried.removed)
+        if carried.fault is not None:
+            _log.warning("directory %s: [%d] %s", directory, carried.fault.code, carried.fault.what)
+
+
 async def work_forever(application: Application) -> None:
-    """Run ``work_once`` every minute until cancelled; the second top loop that survives any fault."""
+    """Run what is due every minute, and deliveries more often and apart: a directory may take its time."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_again_and_again(work_once, application, INTERVAL_SECONDS))
+        group.create_task(_again_and_again(deliver_once, application, DELIVERY_SECONDS))
+
+
+async def _again_and_again(
+    work: Callable[[Application], Awaitable[None]], application: Application, seconds: float
+) -> None:
+    """Until cancelled; the second top loop that survives any fault."""
     while True:
         try:
-            await work_once(application)
+            await work(application)
         except Exception:
             # Keep serving: the next round may succeed, and silence would be worse than a repeated trace.
             _log.exception("[9000] the worker met an unexpected fault")
-        await asyncio.sleep(INTERVAL_SECONDS)
+        await asyncio.sleep(seconds)

@@ -18,6 +18,7 @@ from privyseal.store.audit import AuditTrail
 from privyseal.store.authorities import AuthorityBook
 from privyseal.store.certificates import CertificateLedger
 from privyseal.store.committer import GroupCommitter
+from privyseal.store.deliveries import DeliveryBook
 from privyseal.store.directories import DirectoryBook, ReceiptBook
 from privyseal.store.engine import Database
 from privyseal.store.enrollments import EnrollmentLog
@@ -44,6 +45,7 @@ class Application:
     enrollments: EnrollmentLog
     status_book: StatusBook
     directories: DirectoryBook
+    deliveries: DeliveryBook
     receipts: ReceiptBook
     audit: AuditTrail
     catalog: LiveCatalog
@@ -115,6 +117,7 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         enrollments=enrollments,
         status_book=status_book,
         directories=directories,
+        deliveries=DeliveryBook(database, committer),
         receipts=ReceiptBook(database, committer),
         audit=AuditTrail(database),
         catalog=catalog,

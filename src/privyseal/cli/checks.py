@@ -21,6 +21,7 @@ from privyseal.config import Settings
 from privyseal.errors import NotFound, PassphraseMissing, PrivysealError
 from privyseal.model.authority import CaKind, CaState
 from privyseal.model.certificate import CertificateKind
+from privyseal.model.delivery import DeliveryState
 from privyseal.model.profile import ChainShape
 from privyseal.store.queries import CertificateFilter, count_certificates, verify_integrity
 from privyseal.x509.certificate import read_certificate
@@ -342,6 +343,24 @@ def external_cas(patient: Patient) -> Iterator[Finding]:
         yield _ok(f"{len(watched)} CA(s) of others are watched, none expires within {_EXTERNAL_WARNING.days} days")
 
 
+def deliveries(patient: Patient) -> Iterator[Finding]:
+    """Certificates reach their accounts in the directory."""
+    book, fine = patient.application.deliveries, 0
+    waiting = 0
+    for config in patient.application.directories.all():
+        counts = book.counts(config.name)
+        fine += counts[DeliveryState.PRESENT]
+        waiting += counts[DeliveryState.TO_ADD] + counts[DeliveryState.TO_REMOVE]
+        for code, number, what in book.faults(config.name, most=5):
+            yield Finding(
+                Level.WARNING,
+                f"{number} certificate(s) wait to be added to or taken from accounts of {config.name}: [{code}] {what}",
+                "they stay queued, and are tried again after a minute, then ever more rarely, at least every 6 hours",
+                (f"privyseal explain {code}", f"privyseal directory deliver --directory {config.name}"),
+            )
+    yield _ok(f"{fine} certificate(s) stand at accounts, {waiting} are on their way")
+
+
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         "permissions": permissions,
@@ -356,6 +375,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "public-url": public_url,
         "scep-chain": scep_chain,
         "external-cas": external_cas,
+        "deliveries": deliveries,
     }
 )
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -15,6 +16,7 @@ from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import connector, controllers, open_first
 from privyseal.cli.directory import chosen_directory
 from privyseal.cli.directory_choice import Choice, choose, choosing
+from privyseal.cli.directory_deliveries import delivery_summary
 from privyseal.cli.directory_publish import service_of
 from privyseal.cli.exits import Exit
 from privyseal.cli.output import moment, show_list, write_json
@@ -108,7 +110,8 @@ def status(session: Session, directory: str | None) -> None:
     do not hold alike, and what we published and is gone, is said below the table.
     """
     with session.application() as application:
-        seen = _look_everywhere(application, chosen_directory(application, directory))
+        config = chosen_directory(application, directory)
+        seen, delivered = _look_everywhere(application, config), delivery_summary(application, config.name)
         ours, known = ownership(application.receipts.receipts(seen.forest)), _known(application)
     found = [(view, item) for view in seen.views for item in classify(view, known, ours=ours)]
     rows = [_found_item(view, item) for view, item in found]
@@ -138,17 +141,29 @@ def status(session: Session, directory: str | None) -> None:
                 "certificates": rows,
                 "differences": different,
                 "gone": gone,
+                "deliveries": delivered,
             }
         )
     else:
         columns = ("controller", "container", "name", "owner", "not_after", "problems", "usn_changed", "when_changed")
         show_list(session, rows, columns)
+    for text in _delivery_notes(delivered):
+        session.say(f"  note  {text}")
     for name, fault in seen.faults:
         session.say(f"  note  {name} could not be asked: {fault.what} ({fault.code})")
     for item in different:
         session.say(f"  note  {item['certificate']} is not on {', '.join(item['missing_on'])}: {item['dn']}")
     for lost in gone:
         session.say(f"  note  {lost['certificate']}, published by us, is gone from {lost['controller']}: {lost['dn']}")
+
+
+def _delivery_notes(delivered: dict[str, Any]) -> Iterator[str]:
+    """What to know of certificates at accounts, where there are any."""
+    states = ("present", "to_add", "to_remove")
+    if any(delivered[state] for state in states):
+        yield ", ".join(f"{delivered[state]} {state.replace('_', ' ')}" for state in states) + " at accounts"
+    for fault in delivered["faults"]:
+        yield f"{fault['waiting']} of them wait because of {fault['code']}: {fault['what']}"
 
 
 def _look_everywhere(application: Application, config: DirectoryConfig) -> _Seen:

@@ -155,6 +155,7 @@ def _assumed(application: Application, chosen: Sequence[Chosen], base: str, *, n
     outputs=("table",),
     examples=(
         "directory delegate --account svc-pki@contoso.com --format dsacls",
+        "directory delegate --account svc-pki@contoso.com --format dsacls --accounts-below OU=Staff,DC=contoso,DC=com",
         "directory delegate --account S-1-5-21-1-2-3-1104 --forest contoso.com --format samba RootCA SubCA",
     ),
 )
@@ -162,15 +163,25 @@ def _assumed(application: Application, chosen: Sequence[Chosen], base: str, *, n
 @click.option("--account", required=True, metavar="NAME", help="The service account; with --forest its SID.")
 @click.option("--format", "form", type=click.Choice([form.value for form in DelegationFormat]), required=True)
 @click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
+@click.option(
+    "--accounts-below", "below", multiple=True, metavar="DN", help="Also userCertificate of accounts there. Repeatable."
+)
 @_FOREST
 def delegate(
-    session: Session, targets: tuple[Target, ...], account: str, form: str, directory: str | None, forest: str | None
+    session: Session,
+    targets: tuple[Target, ...],
+    account: str,
+    form: str,
+    directory: str | None,
+    below: tuple[str, ...],
+    forest: str | None,
 ) -> None:
     """Write the commands that give a service account just the rights to publish. Nothing is changed.
 
-    TARGET is RootCA, SubCA or NTAuthCA; without any, the first two. Rights on NTAuthCA make the account Tier 0.
+    TARGET is RootCA, SubCA or NTAuthCA; without any, the first two, or none with --accounts-below.
+    Rights on NTAuthCA make the account Tier 0.
     """
-    wanted = targets or (Target.ROOT_CA, Target.SUB_CA)
+    wanted = targets or (() if below else (Target.ROOT_CA, Target.SUB_CA))
     if forest is not None:
         if not account.upper().startswith("S-1-"):
             raise InvalidValue(f"with --forest nobody is asked, so {account!r} must be a SID")
@@ -182,5 +193,5 @@ def delegate(
                 base, sid = port.root_dse().configuration_nc, look_up_account(port, account).sid
             finally:
                 port.close()
-    write_text(write_delegation(wanted, sid, configuration_nc=base, form=DelegationFormat(form)))
+    write_text(write_delegation(wanted, sid, configuration_nc=base, form=DelegationFormat(form), accounts_below=below))
     session.say("  next  let an Enterprise Admin read and run it")

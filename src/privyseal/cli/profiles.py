@@ -88,6 +88,9 @@ def _choice(kind: Any) -> click.Choice[str]:
 @click.option(
     "--names-from", type=_choice(NamesFrom), help="directory: look the account up each time. Default: entity."
 )
+@click.option(
+    "--publish-to-directory/--no-publish-to-directory", default=None, help="Append to userCertificate of the account."
+)
 @click.option("--scep/--no-scep", "scep_enabled", default=None, help="Whether SCEP serves it. Default: yes.")
 @click.option("--chain", type=_choice(ChainShape), help=f"What GetCACert answers. Default: {_CHAIN}.")
 @click.option("--legacy-devices/--no-legacy-devices", default=None, help="Accept SHA-1 and DES from old devices.")
@@ -136,7 +139,7 @@ _TABLES = {
 }
 _DIRECT = (
     "issuer subject san key_usage ext_key_usage validity sid_extension sid_uri approval at_ca_end requested_name "
-    "names_from"
+    "names_from publish_to_directory"
 ).split()
 
 

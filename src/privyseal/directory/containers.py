@@ -22,6 +22,7 @@ CERTIFICATE_LIMIT: Final = 32 * 1024
 CRL_LIMIT: Final = 10 * 1024 * 1024
 
 CA_CERTIFICATE: Final = "cACertificate"
+USER_CERTIFICATE: Final = "userCertificate"
 BASE_CRL: Final = "certificateRevocationList"
 AUTHORITY_CRL: Final = "authorityRevocationList"
 DELTA_CRL: Final = "deltaRevocationList"

@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from privyseal.directory.containers import TARGET_CONTAINERS, Container, Target, container_dn
+from privyseal.directory.containers import TARGET_CONTAINERS, USER_CERTIFICATE, Container, Target, container_dn
 from privyseal.directory.script import NEWLINE, cmd_quoted, shell_quoted
 from privyseal.errors import InvalidValue
 from privyseal.x509.sid import Sid
 
 # schemaIDGUIDs (MS-ADSC and MS-ADA1): the same in every forest.
 _CLASS_CERTIFICATION_AUTHORITY: Final = "3fdfee50-47f4-11d1-a9c3-0000f80367c1"
+_ATTRIBUTE_USER_CERTIFICATE: Final = "bf967a7f-0de6-11d0-a285-00aa003049e2"
+# The right of an entry for one class is not inherited by classes derived from it, so computers have their own.
+_ACCOUNT_CLASSES: Final = {
+    "user": "bf967aba-0de6-11d0-a285-00aa003049e2",
+    "computer": "bf967a86-0de6-11d0-a285-00aa003049e2",
+}
 _ATTRIBUTE_CA_CERTIFICATE: Final = "bf967932-0de6-11d0-a285-00aa003049e2"
 
 
@@ -79,9 +85,30 @@ def _aces_on(container: Container, account: Sid, *, configuration_nc: str) -> tu
     )
 
 
-def write_delegation(targets: Iterable[Target], account: Sid, *, configuration_nc: str, form: DelegationFormat) -> str:
+def delivery_aces(below: str, account: Sid) -> tuple[Ace, ...]:
+    """The rights to append certificates to accounts below a DN: one attribute of users and of computers."""
+    return tuple(
+        Ace(
+            below,
+            f"(OA;CIIO;RPWP;{_ATTRIBUTE_USER_CERTIFICATE};{guid};{account.text})",
+            f"{account.text}:RPWP;{USER_CERTIFICATE};{name}",
+            f"read and write the certificates of {name}s below it",
+        )
+        for name, guid in _ACCOUNT_CLASSES.items()
+    )
+
+
+def write_delegation(
+    targets: Iterable[Target],
+    account: Sid,
+    *,
+    configuration_nc: str,
+    form: DelegationFormat,
+    accounts_below: Iterable[str] = (),
+) -> str:
     """The commands, with what each gives, to be run as Enterprise Admin."""
-    rights = aces(targets, account, configuration_nc=configuration_nc)
+    deliveries = tuple(ace for below in accounts_below for ace in delivery_aces(below, account))
+    rights = (*aces(targets, account, configuration_nc=configuration_nc), *deliveries)
     tier_0 = any(ace.dn.startswith("CN=NTAuthCertificates,") for ace in rights)
     remark, end = ("rem ", NEWLINE) if form is DelegationFormat.DSACLS else ("# ", "\n")
     lines = [f"{remark}Rights for the account {account.text} to publish CA certificates. Run as Enterprise Admin."]
@@ -89,6 +116,11 @@ def write_delegation(targets: Iterable[Target], account: Sid, *, configuration_n
         lines += [
             f"{remark}NTAuthCertificates must exist: publish the first certificate to it as Enterprise Admin.",
             f"{remark}Whoever holds this account can let anybody log on as anybody: treat it as Tier 0.",
+        ]
+    if deliveries:
+        lines += [
+            f"{remark}What encrypts to an account takes the certificate from userCertificate: who holds this account",
+            f"{remark}can make senders encrypt to another key. Accounts under AdminSDHolder do not inherit this.",
         ]
     for ace in rights:
         lines.append(f"{remark}{ace.meaning}")

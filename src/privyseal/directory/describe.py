@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 from privyseal.directory.changes import AddEntry, AddValue, Change, DeleteEntry, RemoveValue, ReplaceValue
-from privyseal.directory.containers import CA_CERTIFICATE, Target, present
+from privyseal.directory.containers import CA_CERTIFICATE, USER_CERTIFICATE, Target, present
 from privyseal.directory.desired import ENROLLMENT_WARNING
 from privyseal.errors import InvalidName, MalformedDer
 from privyseal.x509.certificate import read_certificate
@@ -48,7 +48,7 @@ def certificate_label(certificate: bytes) -> str:
 
 
 def _value_label(attribute: str, value: bytes) -> str:
-    if attribute.lower() == CA_CERTIFICATE.lower():
+    if attribute.lower() in (CA_CERTIFICATE.lower(), USER_CERTIFICATE.lower()):
         return certificate_label(value)
     return f"a CRL of {len(value):,} octets (SHA-256 {sha256(value).hexdigest()[:16]}...)"
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 from privyseal.model.certificate import CertificateKind
+from privyseal.model.directory import DirectoryBinding
 from privyseal.x509.csr import CertificationRequest
 
 
@@ -57,6 +58,8 @@ class Claim:
     evidence: bytes = b""
     challenge_id: int | None = None
     enrollment_id: int | None = None
+    deliver_to: DirectoryBinding | None = None
+    """The account at which the certificate shall be published, queued with the intent."""
     remark: str = ""
     """Said to the operator and kept in the audit trail, for example that the validity was shortened."""
 

@@ -106,6 +106,8 @@ class CertificateProfile:
     approval: Approval = Approval.AUTOMATIC
     requested_name: RequestedName = RequestedName.IGNORE
     names_from: NamesFrom = NamesFrom.ENTITY
+    publish_to_directory: bool = False
+    """Append each certificate to userCertificate of the account that it was issued for."""
     scep: ScepRules = field(default_factory=ScepRules)
 
     def __post_init__(self) -> None:
@@ -119,6 +121,12 @@ class CertificateProfile:
             raise ProfileInvalid(f"profile {self.name}: validity {self.validity} is outside 5 minutes to 10 years")
         if not 0 <= self.renew_at_percent <= 99:
             raise ProfileInvalid(f"profile {self.name}: renewal at {self.renew_at_percent} % is outside 0 to 99")
+        if self.publish_to_directory and self.names_from is not NamesFrom.DIRECTORY:
+            raise ProfileInvalid(
+                f"profile {self.name} publishes to the directory, but takes its names from what is stored here",
+                why="a certificate is published at the account that its names and SID were taken from",
+                mend=("take them from the directory as well: --names-from directory",),
+            )
         if not self.subject.variables and not any(rule.template.variables for rule in self.san):
             raise ProfileInvalid(
                 f"profile {self.name}: neither subject nor SAN holds a variable, so all its certificates "

@@ -27,7 +27,7 @@ from privyseal.x509.names import NameTemplate, ValueTemplate
 
 _FIELDS: Final = frozenset(
     "name revision issuer for subject san key key_usage ext_key_usage validity at_ca_end renew_at_percent "
-    "sid_extension sid_uri approval requested_name names_from scep".split()
+    "sid_extension sid_uri approval requested_name names_from publish_to_directory scep".split()
 )
 _KEY_FIELDS: Final = frozenset({"rsa_minimum", "rsa_maximum", "curves", "ed25519"})
 _SCEP_FIELDS: Final = frozenset({"enabled", "chain", "legacy_devices", "renewal_needs_challenge"})
@@ -60,6 +60,7 @@ def profile_to_data(profile: CertificateProfile) -> dict[str, Any]:
         "approval": profile.approval.value,
         "requested_name": profile.requested_name.value,
         "names_from": profile.names_from.value,
+        "publish_to_directory": profile.publish_to_directory,
         "scep": {
             "enabled": profile.scep.enabled,
             "chain": profile.scep.chain.value,
@@ -104,6 +105,7 @@ def profile_from_data(data: Mapping[str, Any]) -> CertificateProfile:
         approval=_choice(Approval, data.get("approval", "automatic"), "approval"),
         requested_name=_choice(RequestedName, data.get("requested_name", "ignore"), "requested_name"),
         names_from=_choice(NamesFrom, data.get("names_from", "entity"), "names_from"),
+        publish_to_directory=_flag(data, "publish_to_directory", False),
         scep=ScepRules(
             enabled=_flag(scep, "enabled", True),
             chain=_choice(ChainShape, scep.get("chain", "ra-and-full-chain"), "scep.chain"),

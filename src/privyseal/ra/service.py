@@ -195,7 +195,8 @@ class RegistrationAuthority:
             rng=self._rng,
             wish=request.requested_validity,
         )
-        claim = replace(claim, subject=drawn.subject, san=drawn.san, remark=drawn.remark)
+        deliver_to = entity.binding if form.profile.publish_to_directory else None
+        claim = replace(claim, subject=drawn.subject, san=drawn.san, remark=drawn.remark, deliver_to=deliver_to)
         certificate = await issue(
             drawn.linted,
             self._catalog.signer(form.issuer.id),

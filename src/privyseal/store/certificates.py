@@ -15,6 +15,7 @@ from privyseal.model.certificate import CertificateKind, CertificateRecord, Cert
 from privyseal.model.enrollment import Claim
 from privyseal.model.revocation import CrlReason, Revocation
 from privyseal.store.committer import GroupCommitter
+from privyseal.store.deliveries import queue_delivery
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
@@ -150,6 +151,8 @@ def _reserve(transaction: Transaction, linted: LintedTbs, claim: Claim, *, insta
     if claim.transaction_id:
         _claim_enrollment(transaction, claim, certificate_id)
     consume_challenge(transaction, claim)
+    if claim.deliver_to is not None:
+        queue_delivery(transaction, certificate_id, claim.deliver_to, ends_at=to_seconds(content.not_after))
     detail: dict[str, object] = {"profile": claim.profile} if claim.profile else {}
     if claim.remark:
         detail["remark"] = claim.remark

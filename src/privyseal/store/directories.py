@@ -88,6 +88,12 @@ class DirectoryBook:
             bound = transaction.one("SELECT count(*), min(kind), min(name) FROM entities WHERE directory = ?", (name,))
             if bound is not None and bound[0]:
                 raise DirectoryInUse(f"{bound[0]} devices and users are bound to directory {name}, such as {bound[2]}")
+            held = transaction.one("SELECT count(*) FROM deliveries WHERE directory = ?", (name,))
+            if held is not None and held[0]:
+                raise DirectoryInUse(
+                    f"{held[0]} certificates of ours stand at accounts of directory {name}, or are on their way",
+                    mend=(f"take them back first: privyseal directory withdraw --directory {name}",),
+                )
             transaction.execute("DELETE FROM directories WHERE name = ?", (name,))
             transaction.audit(AuditEvent(event="directory.forgotten", actor=actor, target=f"directory:{name}"))
 

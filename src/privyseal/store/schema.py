@@ -148,6 +148,19 @@ directory_receipts = Table(
     sqlite_strict=True,
 )  # fmt: skip
 
+deliveries = Table(
+    "deliveries", metadata,
+    Column("certificate_id", Integer, primary_key=True), _text("directory"), _text("object_sid"), _text("state"),
+    _int("ends_at"), _int("due_at"), _int("attempts"), _int("ours"), _text("controller"), _text("dn"),
+    _int("changed_at", null=True), _int("code"), _text("what"),
+    Index("deliveries_account", "directory", "object_sid"),
+    Index("deliveries_due", "due_at", sqlite_where=text("state <> 'present'"),
+          postgresql_where=text("state <> 'present'")),
+    Index("deliveries_ends", "ends_at", sqlite_where=text("state = 'present'"),
+          postgresql_where=text("state = 'present'")),
+    sqlite_strict=True,
+)  # fmt: skip
+
 external_authorities = Table(
     "external_authorities", metadata,
     _id(), _text("name"), _blob("fingerprint"), _blob("certificate"), _text("directory"), _int("not_after"),

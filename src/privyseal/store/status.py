@@ -16,6 +16,7 @@ from privyseal.model.certificate import CertificateKind
 from privyseal.model.revocation import CrlReason, Revocation
 from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
+from privyseal.store.deliveries import withdraw_revoked
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction, bump_catalog
@@ -203,6 +204,7 @@ def _store_revocation(
         _block_key(transaction, certificate_id)
     entry = revoked_entry(serial, revocation.at, reason=int(revocation.reason), invalid_since=since)
     transaction.execute("UPDATE certificates SET status = 'revoked' WHERE id = ?", (certificate_id,))
+    withdraw_revoked(transaction, certificate_id)
     # So that a crash before the next CRL leaves a trace, and the next start publishes it.
     transaction.execute(
         "UPDATE crls SET state = 'outdated' WHERE issuer_id = ? AND state IN ('reserved', 'published')", (issuer_id,)

@@ -175,6 +175,20 @@ def test_delegation_is_written_for_both_tools() -> None:
     assert f'dsacls "{AIA}" /I:S /G "{SID.text}:RPWP;cACertificate;certificationAuthority"\r\n' in windows
 
 
+def test_delegation_for_deliveries_is_one_attribute_of_users_and_of_computers() -> None:
+    staff = "OU=Staff,DC=ad,DC=example,DC=test"
+    texts = [
+        write_delegation((), SID, configuration_nc=CONFIGURATION, form=form, accounts_below=[staff])
+        for form in (DelegationFormat.SAMBA, DelegationFormat.DSACLS)
+    ]
+    right = "(OA;CIIO;RPWP;bf967a7f-0de6-11d0-a285-00aa003049e2;bf967aba-0de6-11d0-a285-00aa003049e2;"
+    assert f"--objectdn='{staff}' --sddl='{right}{SID.text})'" in texts[0]
+    assert texts[0].count("samba-tool dsacl set") == 2
+    for name in ("user", "computer"):
+        assert f'dsacls "{staff}" /I:S /G "{SID.text}:RPWP;userCertificate;{name}"\r\n' in texts[1]
+    assert all("AdminSDHolder" in text for text in texts)
+
+
 DONE = UndoFile(forest="ad.example.test", controller="dc1", at=datetime(2026, 11, 22, tzinfo=UTC), changes=CHANGES)
 
 

@@ -80,3 +80,12 @@ def test_other_presets_take_no_domain_and_unknown_ones_are_named() -> None:
         preset("user-logon", domain="contoso.com")
     with pytest.raises(ProfileInvalid, match="there are user-logon"):
         preset("printer")
+
+
+def test_only_what_takes_its_names_from_the_directory_is_published_there() -> None:
+    data = {"name": "mail", "issuer": "issuing", **preset("user-logon"), "publish_to_directory": True}
+    profile = profile_from_data(data)
+    assert profile.publish_to_directory
+    assert profile_from_data(profile_to_data(profile)) == profile
+    with pytest.raises(ProfileInvalid, match="publishes to the directory"):
+        profile_from_data({**data, "names_from": "entity"})
