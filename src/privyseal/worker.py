@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.deliveries import carry_out, due_directories
@@ -23,6 +23,8 @@ RETENTION: Final = timedelta(days=90)
 _PURGE_AT_ONCE: Final = 1000
 # Between reserving and recording lie milliseconds; what is open for so long met a fault and will not be recorded.
 STALE: Final = timedelta(minutes=10)
+_Work: TypeAlias = Callable[[Application], Awaitable[None]]
+_Following: TypeAlias = Callable[[Application], Awaitable[_Work]]
 _log: Final = logging.getLogger("privyseal.worker")
 
 
@@ -64,15 +66,13 @@ async def deliver_once(application: Application) -> None:
 
 
 async def work_forever(application: Application) -> None:
-    """Run what is due every minute, and deliveries more often and apart: a directory may take its time."""
+    """Run what is due, and deliveries apart from the rest: a directory may take its time."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_again_and_again(work_once, application, INTERVAL_SECONDS))
-        group.create_task(_again_and_again(deliver_once, application, DELIVERY_SECONDS))
+        group.create_task(_again_and_again(application, work_once, _next_work))
+        group.create_task(_again_and_again(application, deliver_once, _next_delivery))
 
 
-async def _again_and_again(
-    work: Callable[[Application], Awaitable[None]], application: Application, seconds: float
-) -> None:
+async def _again_and_again(application: Application, work: _Work, following: _Following) -> None:
     """Until cancelled; the second top loop that survives any fault."""
     while True:
         try:
@@ -80,4 +80,14 @@ async def _again_and_again(
         except Exception:
             # Keep serving: the next round may succeed, and silence would be worse than a repeated trace.
             _log.exception("[9000] the worker met an unexpected fault")
-        await asyncio.sleep(seconds)
+        work = await following(application)
+
+
+async def _next_delivery(_: Application) -> _Work:
+    await asyncio.sleep(DELIVERY_SECONDS)
+    return deliver_once
+
+
+async def _next_work(_: Application) -> _Work:
+    await asyncio.sleep(INTERVAL_SECONDS)
+    return work_once
