@@ -195,14 +195,13 @@ class RegistrationAuthority:
             rng=self._rng,
             wish=request.requested_validity,
         )
-        deliver_to = entity.binding if form.profile.publish_to_directory else None
-        claim = replace(claim, subject=drawn.subject, san=drawn.san, remark=drawn.remark, deliver_to=deliver_to)
+        claim = replace(claim, subject=drawn.subject, san=drawn.san, remark=drawn.remark)
         certificate = await issue(
             drawn.linted,
             self._catalog.signer(form.issuer.id),
             issuer_key=form.issuer.public_key,
             ledger=self._ledger,
-            claim=claim,
+            claim=replace(claim, deliver_to=entity.binding if form.profile.publish_to_directory else None),
         )
         return Granted(certificate, drawn.remark)
 
