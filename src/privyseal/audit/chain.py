@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from privyseal.errors import AuditBroken
 from privyseal.model.audit import AuditEvent, AuditRow, microseconds
@@ -22,7 +23,7 @@ GENESIS: Final = sha256(b"privyseal audit chain v1").digest()
 
 def chain(event: AuditEvent, *, seq: int, at: datetime, previous: bytes) -> AuditRow:
     """The row that follows ``previous``."""
-    detail = _encode(event.detail)
+    detail = _detail(event.detail)
     digest = _digest(seq, at, (event.event, event.actor, event.target, detail), previous=previous)
     return AuditRow(
         seq=seq,
@@ -35,13 +36,26 @@ def chain(event: AuditEvent, *, seq: int, at: datetime, previous: bytes) -> Audi
     )
 
 
+def _detail(detail: dict[str, Any]) -> str:
+    if len(detail) == 1:
+        ((name, value),) = detail.items()
+        if type(value) is str:
+            return _of_one_text(name, value)
+    return _encode(detail)
+
+
+@lru_cache(maxsize=64)
+def _of_one_text(name: str, value: str) -> str:
+    return _encode({name: value})
+
+
 def _digest(seq: int, at: datetime, texts: tuple[str, ...], *, previous: bytes) -> bytes:
     # Length-prefixed, so that no two different rows share an encoding.
-    body = sha256(previous + seq.to_bytes(8, "big") + microseconds(at).to_bytes(8, "big"))
+    parts = [previous, seq.to_bytes(8, "big"), microseconds(at).to_bytes(8, "big")]
     for text in texts:
         raw = text.encode()
-        body.update(len(raw).to_bytes(4, "big") + raw)
-    return body.digest()
+        parts += (len(raw).to_bytes(4, "big"), raw)
+    return sha256(b"".join(parts)).digest()
 
 
 def verify_chain(rows: Iterable[AuditRow], *, head_seq: int, head_digest: bytes) -> int:

@@ -106,16 +106,17 @@ class CertificateForm:
             extensions.subject_key_identifier(extensions.key_identifier(spki)),
             *issuer.pointers,
         ]
+        sid_value = names.sid.extension_value() if names.sid else None
         exact: dict[str, bytes | None] = {
             oids.EXT_KEY_USAGE: self._purposes_value,
             oids.KEY_USAGE: self._usage_values[usage],
-            oids.NTDS_CA_SECURITY_EXT: names.sid.extension_value() if names.sid else None,
+            oids.NTDS_CA_SECURITY_EXT: sid_value,
         }
         if names.san:
             san = extensions.subject_alternative_name(names.san, critical=not names.subject.rdns)
             parts.append(san)
-        if names.sid is not None:
-            parts.append(extensions.sid_extension(names.sid))
+        if sid_value is not None:
+            parts.append(extensions.sid_extension(sid_value))
         content = CertificateContent(
             serial=new_serial(now, rng),
             algorithm=issuer.algorithm.identifier,

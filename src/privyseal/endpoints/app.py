@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -67,7 +67,8 @@ class Application:
         try:
             request = Request(scope["method"], path, raw_path, scope["query_string"], b"")
             if request.method == "POST":
-                request = await self._with_body(request, receive, route, incident)
+                body = await self._body(request, receive, route, incident)
+                request = Request(request.method, path, raw_path, request.query, body)
             return await route.handler(request, incident)
         except PrivysealError as error:
             _log.warning("%s [%d] %s", incident, error.code, error.what)
@@ -87,9 +88,9 @@ class Application:
             raw_path = b"/" + raw_path.lstrip(b"/").partition(b"/")[2]
         return path[len(self._place) :], raw_path
 
-    async def _with_body(self, request: Request, receive: Receive, route: Route, incident: str) -> Request:
+    async def _body(self, request: Request, receive: Receive, route: Route, incident: str) -> bytes:
         try:
-            return replace(request, body=await read_body(receive, route.body_limit))
+            return await read_body(receive, route.body_limit)
         except InputError as error:
             if route.note is not None:
                 await route.note(request, error, incident)

@@ -38,6 +38,7 @@ from privyseal.protocols.scep.messages import (
 )
 from privyseal.ra.service import RegistrationAuthority
 from privyseal.x509.csr import parse_request as parse_csr
+from privyseal.x509.keys import LoadedKey
 
 # What clients append to the URL they were given; NDES's own path among them (MS-WCCE calls it mscep.dll).
 _TAILS: Final = frozenset({"", "pkiclient.exe", "mscep.dll", "certsrv", "mscep", "cgi-bin"})
@@ -241,7 +242,11 @@ class ScepEndpoint:
         profile = form.profile
         if message.message_type in (MessageType.PKCS_REQ, MessageType.RENEWAL_REQ):
             try:
-                csr = parse_csr(content, allow_sha1=profile.scep.legacy_devices)
+                csr = parse_csr(
+                    content,
+                    allow_sha1=profile.scep.legacy_devices,
+                    loaded=LoadedKey(message.signer.public_key_info, message.signer_key),
+                )
             except PrivysealError as error:
                 await self._note(profile, message.address, error, incident)
                 raise

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=8)
 def microseconds(moment: datetime) -> int:
     """Whole microseconds since 1970, in integer arithmetic: a float would lose some, and the digest covers them."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -147,6 +147,10 @@ def header(data: bytes, position: int, limit: int) -> tuple[int, int, int]:
 
 def expect(data: bytes, position: int, limit: int, *, tag: int, what: str) -> tuple[int, int]:
     """Start and end of the contents of the element at ``position``, which must be ``what``."""
+    start = position + 2
+    # A short element of that tag needs no second look; ``header`` holds the rules for the rest and for what is wrong.
+    if start <= limit and data[position] == tag and (end := start + data[position + 1]) - start < 0x80 and end <= limit:
+        return start, end
     found, start, end = header(data, position, limit)
     if found != tag:
         raise MalformedMessage(f"{what}: expected tag 0x{tag:02x}, found 0x{found:02x}")
@@ -310,10 +314,10 @@ def read_algorithm(encoded: bytes) -> Algorithm:
 def _attributes(data: bytes, position: int, end: int) -> dict[bytes, Attribute]:
     attributes: dict[bytes, Attribute] = {}
     while position < end:
-        tag, start, position = header(data, position, end)
-        type_tag, type_start, type_end = header(data, start, position)
-        set_tag, start, set_end = header(data, type_end, position)
-        if (tag, type_tag, set_tag) != (der.SEQUENCE, der.OID, der.SET) or set_end != position:
+        start, position = expect(data, position, end, tag=der.SEQUENCE, what="signed attribute")
+        type_start, type_end = expect(data, start, position, tag=der.OID, what="type of a signed attribute")
+        start, set_end = expect(data, type_end, position, tag=der.SET, what="values of a signed attribute")
+        if set_end != position:
             raise MalformedMessage("a signed attribute is not a type and a set of values")
         tag, start, after = header(data, start, set_end)
         name = data[type_start:type_end]

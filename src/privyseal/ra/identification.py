@@ -41,9 +41,9 @@ class Applicant:
     challenge_id: int | None = None
 
 
-def challenge_evidence(secret: str) -> bytes:
-    """Names a challenge without telling it."""
-    return sha256(b"challenge" + challenge_hash(secret)).digest()
+def challenge_evidence(digest: bytes) -> bytes:
+    """Names a challenge, by its ``challenge_hash``, without telling it."""
+    return sha256(b"challenge" + digest).digest()
 
 
 def renewal_evidence(certificate: bytes) -> bytes:
@@ -84,7 +84,8 @@ class Identification:
         return found is not None and found.used_at is None and found.expires_at > now and found.profile == profile.name
 
     async def _by_challenge(self, secret: str, profile: CertificateProfile, now: datetime) -> Applicant:
-        found = await self._entities.challenge(challenge_hash(secret))
+        digest = challenge_hash(secret)
+        found = await self._entities.challenge(digest)
         if found is None:
             raise ChallengeUnknown(f"a request for profile {profile.name} brought a challenge that was never issued")
         if found.profile != profile.name:
@@ -103,7 +104,7 @@ class Identification:
                 f"expired {late} s before the request arrived"
             )
         entity.require_enabled()
-        return Applicant(entity, f"challenge:{found.id}", challenge_evidence(secret), found.id)
+        return Applicant(entity, f"challenge:{found.id}", challenge_evidence(digest), found.id)
 
     def holder(self, certificate: bytes) -> CertificateRecord | None:
         """The record of a certificate that one of our CAs really signed, or None for anything else."""

@@ -27,6 +27,7 @@ from privyseal.errors import (
     WeakKey,
 )
 from privyseal.model.certificate import CertificateKind, CertificateStatus
+from privyseal.model.challenge import challenge_hash
 from privyseal.model.enrollment import (
     Claim,
     EnrollmentRecord,
@@ -78,32 +79,32 @@ class RegistrationAuthority:
 
         Raises a PrivysealError for a refusal, after storing the attempt under ``incident``.
         """
-        claim = _first_claim(request)
+        key_hash = sha256(request.request.spki).digest()
         try:
-            earlier = await self._earlier(request, claim.key_hash)
+            earlier = await self._earlier(request, key_hash)
             if earlier is not None:
                 return earlier
             try:
-                return await self._enroll_anew(request, claim)
+                return await self._enroll_anew(request, key_hash)
             except ChallengeUsed:
                 # The same message may have been served while this one was on its way: look once more.
-                earlier = await self._earlier(request, claim.key_hash)
+                earlier = await self._earlier(request, key_hash)
                 if earlier is None:
                     raise
                 return earlier
         except (AccessError, InputError, PolicyError, StateError) as error:
-            await self._log.refuse(claim, error, incident=incident)
+            await self._log.refuse(_unproved_claim(request, key_hash), error, incident=incident)
             raise
 
-    async def _enroll_anew(self, request: EnrollmentRequest, claim: Claim) -> Outcome:
+    async def _enroll_anew(self, request: EnrollmentRequest, key_hash: bytes) -> Outcome:
         form = self._catalog.form(request.profile)
         profile = form.profile
         refuse_authority_claims(request.request)
         applicant = await self._identification.authenticate(request, profile, now=self._clock.now())
-        self._check_key(request.request, profile)
+        self._check_key(request.request, profile, key_hash)
         entity = await named_by_directory(profile, applicant.entity, self._directory)
         _check_requested_name(form, entity, request.request)
-        claim = _proved_claim(claim, applicant, form)
+        claim = _proved_claim(request, key_hash, applicant, form=form)
         if profile.approval is Approval.MANUAL and applicant.challenge_id is not None:
             return Waiting(await self._log.wait(claim, request.request.der))
         return await self._issue(form, entity, request.request, claim)
@@ -170,7 +171,7 @@ class RegistrationAuthority:
         form = self._catalog.form(profile)
         refuse_authority_claims(request)
         entity.require_enabled()
-        self._check_key(request, form.profile)
+        self._check_key(request, form.profile, sha256(request.spki).digest())
         entity = await named_by_directory(form.profile, entity, self._directory)
         claim = Claim(
             kind=CertificateKind.END_ENTITY,
@@ -205,9 +206,9 @@ class RegistrationAuthority:
         )
         return Granted(certificate, drawn.remark)
 
-    def _check_key(self, request: CertificationRequest, profile: CertificateProfile) -> None:
+    def _check_key(self, request: CertificationRequest, profile: CertificateProfile, key_hash: bytes) -> None:
         check_public_key(request.public_key, profile.key_rules)
-        if self._inventory.key_is_blocked(sha256(request.spki).digest()):
+        if self._inventory.key_is_blocked(key_hash):
             raise WeakKey("a certificate of this key was revoked because the key was compromised")
 
     async def _issue_approved(self, record: EnrollmentRecord) -> Outcome:
@@ -216,7 +217,7 @@ class RegistrationAuthority:
         entity.require_enabled()
         # Proof of possession was verified when it arrived; legacy requests keep their old signature.
         request = parse_request(record.request_der, allow_sha1=form.profile.scep.legacy_devices)
-        self._check_key(request, form.profile)  # the profile may have changed meanwhile
+        self._check_key(request, form.profile, sha256(request.spki).digest())  # the profile may have changed meanwhile
         entity = await named_by_directory(form.profile, entity, self._directory)
         claim = replace(_approved_claim(record), profile_revision=form.profile.revision)
         return await self._issue(form, entity, request, claim)
@@ -229,7 +230,7 @@ class RegistrationAuthority:
             return None
         proofs = set()
         if request.request.challenge_password:
-            proofs.add(challenge_evidence(request.request.challenge_password))
+            proofs.add(challenge_evidence(challenge_hash(request.request.challenge_password)))
         held = None
         if request.signer_certificate is not None:
             proofs.add(renewal_evidence(request.signer_certificate))
@@ -266,14 +267,14 @@ class RegistrationAuthority:
         return None
 
 
-def _first_claim(request: EnrollmentRequest) -> Claim:
+def _unproved_claim(request: EnrollmentRequest, key_hash: bytes) -> Claim:
     return Claim(
         kind=CertificateKind.END_ENTITY,
         protocol=request.protocol,
         requester=request.protocol,
         profile=request.profile,
         transaction_id=request.transaction_id,
-        key_hash=sha256(request.request.spki).digest(),
+        key_hash=key_hash,
     )
 
 
@@ -291,12 +292,16 @@ def _approved_claim(record: EnrollmentRecord) -> Claim:
     )
 
 
-def _proved_claim(claim: Claim, applicant: Applicant, form: CertificateForm) -> Claim:
-    return replace(
-        claim,
+def _proved_claim(request: EnrollmentRequest, key_hash: bytes, applicant: Applicant, *, form: CertificateForm) -> Claim:
+    return Claim(
+        kind=CertificateKind.END_ENTITY,
+        protocol=request.protocol,
         requester=applicant.requester,
+        profile=request.profile,
         profile_revision=form.profile.revision,
         entity_id=applicant.entity.id,
+        transaction_id=request.transaction_id,
+        key_hash=key_hash,
         evidence=applicant.evidence,
         challenge_id=applicant.challenge_id,
     )

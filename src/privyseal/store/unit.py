@@ -21,6 +21,7 @@ class Transaction:
         seq, digest = connection.execute("SELECT seq, digest FROM audit_head WHERE id = 1").fetchone()
         self._head: tuple[int, bytes] = (seq, digest)
         self._written = seq
+        self._rows: list[tuple[Any, ...]] = []
 
     @property
     def head(self) -> tuple[int, bytes]:
@@ -30,6 +31,7 @@ class Transaction:
     def rewind(self, head: tuple[int, bytes]) -> None:
         """Forget audit rows after ``head``, because their savepoint was rolled back."""
         self._head = head
+        del self._rows[head[0] - self._written :]
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Run one statement."""
@@ -45,19 +47,19 @@ class Transaction:
         return int(self._connection.execute(sql, parameters).lastrowid or 0)
 
     def audit(self, event: AuditEvent) -> None:
-        """Append an event to the chain, in this transaction."""
+        """Append an event to the chain, in this transaction; ``seal`` writes it."""
         seq, digest = self._head
         row = chain(event, seq=seq + 1, at=self.now, previous=digest)
-        self._connection.execute(
-            "INSERT INTO audit (seq, at, event, actor, target, detail, digest) VALUES (?,?,?,?,?,?,?)",
-            (row.seq, microseconds(self.now), row.event, row.actor, row.target, row.detail, row.digest),
-        )
+        self._rows.append((row.seq, microseconds(self.now), row.event, row.actor, row.target, row.detail, row.digest))
         self._head = (row.seq, row.digest)
 
     def seal(self) -> None:
-        """Write the chain's head; the last statement before COMMIT."""
+        """Write the chain's new rows and its head; the last statements before COMMIT."""
         seq, digest = self._head
-        if seq != self._written:
+        if self._rows:
+            self._connection.executemany(
+                "INSERT INTO audit (seq, at, event, actor, target, detail, digest) VALUES (?,?,?,?,?,?,?)", self._rows
+            )
             self._connection.execute("UPDATE audit_head SET seq = ?, digest = ? WHERE id = 1", (seq, digest))
 
 

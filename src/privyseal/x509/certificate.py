@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 
 from privyseal.errors import MalformedDer
@@ -16,6 +17,7 @@ from privyseal.x509 import der, oids
 from privyseal.x509.span import Span, dotted, spans, within
 
 _TRUE = der.boolean(True)
+_LONGEST_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,7 @@ class CertificateView:
     def is_ca(self) -> bool:
         """basicConstraints cA (RFC 5280 section 4.2.1.9)."""
         value = self.extension(oids.BASIC_CONSTRAINTS)
-        if value is None:
-            return False
-        fields = within(value, 0, len(value), tag=der.SEQUENCE, what="basicConstraints")
-        return bool(fields) and value[fields[0][1] : fields[0][3]] == _TRUE
+        return value is not None and _is_ca(value)
 
     @property
     def path_length(self) -> int | None:
@@ -63,19 +62,13 @@ class CertificateView:
     def ext_key_usage(self) -> frozenset[str] | None:
         """The purposes, or None when the extension is absent (any purpose)."""
         value = self.extension(oids.EXT_KEY_USAGE)
-        if value is None:
-            return None
-        purposes = within(value, 0, len(value), tag=der.SEQUENCE, what="extKeyUsage")
-        return frozenset([dotted(value, purpose) for purpose in purposes])
+        return None if value is None else _purposes(value)
 
     @property
     def key_usage(self) -> frozenset[int] | None:
         """Bit numbers set in KeyUsage, or None when the extension is absent."""
         value = self.extension(oids.KEY_USAGE)
-        if value is None:
-            return None
-        octets = der.read_only(value, der.BIT_STRING, "keyUsage").contents[1:]
-        return frozenset(bit for bit in range(8 * len(octets)) if octets[bit // 8] & 0x80 >> bit % 8)
+        return None if value is None else _usages(value)
 
     @property
     def subject_key_identifier(self) -> bytes | None:
@@ -87,12 +80,36 @@ class CertificateView:
     def authority_key_identifier(self) -> bytes | None:
         """keyIdentifier of the authority, or None."""
         value = self.extension(oids.AUTHORITY_KEY_IDENTIFIER)
-        if value is None:
-            return None
-        for tag, _, body, end in within(value, 0, len(value), tag=der.SEQUENCE, what="authorityKeyIdentifier"):
-            if tag == 0x80:
-                return value[body:end]
-        return None
+        return None if value is None else _authority(value)
+
+
+# These hold the same octets in nearly every certificate of a profile, so each is decoded once.
+
+
+@lru_cache(maxsize=64)
+def _is_ca(value: bytes) -> bool:
+    fields = within(value, 0, len(value), tag=der.SEQUENCE, what="basicConstraints")
+    return bool(fields) and value[fields[0][1] : fields[0][3]] == _TRUE
+
+
+@lru_cache(maxsize=64)
+def _purposes(value: bytes) -> frozenset[str]:
+    purposes = within(value, 0, len(value), tag=der.SEQUENCE, what="extKeyUsage")
+    return frozenset([dotted(value, purpose) for purpose in purposes])
+
+
+@lru_cache(maxsize=64)
+def _usages(value: bytes) -> frozenset[int]:
+    octets = der.read_only(value, der.BIT_STRING, "keyUsage").contents[1:]
+    return frozenset(bit for bit in range(8 * len(octets)) if octets[bit // 8] & 0x80 >> bit % 8)
+
+
+@lru_cache(maxsize=64)
+def _authority(value: bytes) -> bytes | None:
+    for tag, _, body, end in within(value, 0, len(value), tag=der.SEQUENCE, what="authorityKeyIdentifier"):
+        if tag == 0x80:
+            return value[body:end]
+    return None
 
 
 def read_certificate(encoded: bytes) -> CertificateView:
@@ -152,18 +169,26 @@ def _read_extensions(data: bytes, trailing: list[Span]) -> Mapping[str, tuple[bo
     for tag, _, body, end in trailing:
         if tag != 0xA3:
             continue
-        for entry in within(data, body, end, tag=der.SEQUENCE, what="extensions"):
-            parts = spans(data, entry[2], entry[3])
-            if not 2 <= len(parts) <= 3:
-                raise MalformedDer("an extension has two or three fields")
-            name, value = dotted(data, parts[0]), parts[-1]
+        for _, _, start, stop in within(data, body, end, tag=der.SEQUENCE, what="extensions"):
+            read = _extension if stop - start <= _LONGEST_KEPT else _extension.__wrapped__
+            name, critical, value = read(data[start:stop])
             if name in found:
                 raise MalformedDer(f"extension {name} appears twice (RFC 5280 section 4.2)")
-            if value[0] != der.OCTET_STRING:
-                raise MalformedDer(f"extnValue: expected tag 0x{der.OCTET_STRING:02x}, found 0x{value[0]:02x}")
-            critical = len(parts) == 3 and data[parts[1][1] : parts[1][3]] == _TRUE
-            found[name] = (critical, data[value[2] : value[3]])
+            found[name] = (critical, value)
     return MappingProxyType(found)
+
+
+@lru_cache(maxsize=256)
+def _extension(fields: bytes) -> tuple[str, bool, bytes]:
+    # Most extensions of a certificate hold the same octets as those of the one before.
+    parts = spans(fields, 0, len(fields))
+    if not 2 <= len(parts) <= 3:
+        raise MalformedDer("an extension has two or three fields")
+    value = parts[-1]
+    if value[0] != der.OCTET_STRING:
+        raise MalformedDer(f"extnValue: expected tag 0x{der.OCTET_STRING:02x}, found 0x{value[0]:02x}")
+    critical = len(parts) == 3 and fields[parts[1][1] : parts[1][3]] == _TRUE
+    return dotted(fields, parts[0]), critical, fields[value[2] : value[3]]
 
 
 def read_time(element: der.Element) -> datetime:
@@ -171,6 +196,7 @@ def read_time(element: der.Element) -> datetime:
     return _time(element.tag, element.contents)
 
 
+@lru_cache(maxsize=64)
 def _time(tag: int, raw: bytes) -> datetime:
     digits = raw[:-1]
     if raw[-1:] != b"Z" or not digits.isdigit() or not digits.isascii():

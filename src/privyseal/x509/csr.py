@@ -13,7 +13,7 @@ from datetime import timedelta
 from privyseal.errors import CaInRequest, InvalidName, MalformedDer, MalformedRequest, SidInRequest
 from privyseal.x509 import der, oids
 from privyseal.x509.general_names import GeneralName, decode_general_names
-from privyseal.x509.keys import PublicKey, load_public_key
+from privyseal.x509.keys import LoadedKey, PublicKey, load_public_key
 from privyseal.x509.names import DistinguishedName
 from privyseal.x509.possession import verify_possession
 from privyseal.x509.sid import URI_PREFIX
@@ -72,21 +72,22 @@ class _Wishes:
     pairs: dict[str, str]
 
 
-def parse_request(data: bytes, *, allow_sha1: bool = False) -> CertificationRequest:
+def parse_request(data: bytes, *, allow_sha1: bool = False, loaded: LoadedKey | None = None) -> CertificationRequest:
     """Read a DER or PEM request and verify its proof of possession over the bytes as they came.
 
-    Raises MalformedRequest, KeyNotAcceptable, SignatureAlgorithmNotAllowed, ProofOfPossessionFailed.
+    ``loaded`` is a key that the request is likely to hold. Raises MalformedRequest, KeyNotAcceptable,
+    SignatureAlgorithmNotAllowed, ProofOfPossessionFailed.
     """
     if len(data) > _MAX_REQUEST:
         raise MalformedRequest(f"the request has {len(data)} octets; at most {_MAX_REQUEST} are read")
     encoded = data if data[:1] == b"\x30" else _from_pem(data)
     try:
-        return _parse(encoded, allow_sha1)
+        return _parse(encoded, allow_sha1, loaded)
     except (MalformedDer, InvalidName) as fault:
         raise MalformedRequest(f"the request cannot be read: {fault.what}") from fault
 
 
-def _parse(data: bytes, allow_sha1: bool) -> CertificationRequest:
+def _parse(data: bytes, allow_sha1: bool, loaded: LoadedKey | None) -> CertificationRequest:
     outer = within(data, 0, len(data), tag=der.SEQUENCE, what="CertificationRequest")
     if [item[0] for item in outer] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
         raise MalformedRequest("the request is not a SEQUENCE of information, algorithm and signature")
@@ -101,7 +102,7 @@ def _parse(data: bytes, allow_sha1: bool) -> CertificationRequest:
         raise MalformedRequest("the request's version is not 0 (RFC 2986 section 4.1)")
     subject_der, spki_der = data[subject[1] : subject[3]], data[spki[1] : spki[3]]
     wishes = _read_attributes(data, fields[3]) if len(fields) == 4 else _Wishes(None, (), {})
-    public_key = load_public_key(spki_der)
+    public_key = load_public_key(spki_der, loaded)
     signature_algorithm = verify_possession(
         data,
         public_key,

@@ -92,6 +92,7 @@ def null() -> bytes:
     return b"\x05\x00"
 
 
+@lru_cache(maxsize=64)
 def time(moment: datetime) -> bytes:
     """Time as RFC 5280 4.1.2.5 wants it: UTCTime up to 2049, GeneralizedTime from 2050; whole seconds, Z."""
     moment = moment.astimezone(UTC)

@@ -11,7 +11,6 @@ from typing import Final
 from privyseal.errors import InvalidValue
 from privyseal.x509 import der, oids
 from privyseal.x509.general_names import GeneralName, encode_general_names
-from privyseal.x509.sid import Sid
 from privyseal.x509.span import within
 
 
@@ -143,9 +142,9 @@ def authority_information_access(*, ocsp: Sequence[str] = (), ca_issuers: Sequen
     return extension(oids.AUTHORITY_INFO_ACCESS, der.sequence(*parts))
 
 
-def sid_extension(sid: Sid) -> bytes:
-    """The SID extension (MS-WCCE 2.2.2.7.7.4), not critical, as AD CS writes it."""
-    return extension(oids.NTDS_CA_SECURITY_EXT, sid.extension_value())
+def sid_extension(value: bytes) -> bytes:
+    """The SID extension (MS-WCCE 2.2.2.7.7.4) of ``Sid.extension_value``, not critical, as AD CS writes it."""
+    return extension(oids.NTDS_CA_SECURITY_EXT, value)
 
 
 def ocsp_no_check() -> bytes:

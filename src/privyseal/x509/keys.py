@@ -67,10 +67,18 @@ class KeyRules:
         return ", ".join([*allowed, *sorted(self.curves), *(["Ed25519"] if self.ed25519 else [])])
 
 
-def load_public_key(spki: bytes) -> PublicKey:
+@dataclass(frozen=True, slots=True)
+class LoadedKey:
+    """A key that was already made of these SubjectPublicKeyInfo octets; what OpenSSL prepared for it serves again."""
+
+    spki: bytes
+    key: PublicKeyTypes
+
+
+def load_public_key(spki: bytes, loaded: LoadedKey | None = None) -> PublicKey:
     """The key in a SubjectPublicKeyInfo: RSA, EC with a named curve, or Ed25519. Raises KeyNotAcceptable."""
     try:
-        key = load_der_public_key(spki)
+        key = loaded.key if loaded is not None and loaded.spki == spki else load_der_public_key(spki)
     except (ValueError, UnsupportedAlgorithm, TypeError) as fault:
         raise KeyNotAcceptable("the public key cannot be read, or its type is not supported") from fault
     if isinstance(key, rsa.RSAPublicKey):

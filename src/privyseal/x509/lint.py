@@ -68,10 +68,12 @@ def lint_certificate(tbs: bytes, rules: CertificateRules) -> tuple[Finding, ...]
         return (Finding("encoding", f"the certificate does not read back: {error.what}"),)
     except (ValueError, x509.DuplicateExtension) as error:
         return (Finding("encoding", f"a strict parser refuses the certificate: {error}"),)
-    return tuple(
-        finding
-        for part in (_lint_fields, _lint_validity, _lint_chaining, _lint_usages, _lint_extensions)
-        for finding in part(view, rules)
+    return (
+        *_lint_fields(view, rules),
+        *_lint_validity(view, rules),
+        *_lint_chaining(view, rules),
+        *_lint_usages(view, rules),
+        *_lint_extensions(view, rules),
     )
 
 

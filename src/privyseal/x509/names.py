@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from privyseal.errors import InvalidName, MalformedDer
@@ -79,7 +80,7 @@ class DistinguishedName:
 
     def to_der(self) -> bytes:
         """DER Name, each value checked against its type and upper bound. Raises InvalidName."""
-        return der.sequence(*(der.set_of(*(_attribute(oid, value) for oid, value in rdn)) for rdn in self.rdns))
+        return der.sequence(*[der.set_of(*[_attribute(oid, value) for oid, value in rdn]) for rdn in self.rdns])
 
     def to_text(self) -> str:
         """RFC 4514 text; a type without a short name has its value as #hex (section 2.4)."""
@@ -164,6 +165,9 @@ def _name(rdns: Iterable[Iterable[tuple[str, Parts]]], lookup: Callable[[str], s
 
 def _rdn(pairs: list[tuple[str, str]]) -> Rdn:
     """Checked pairs of one RDN, in the order in which DER sorts them. Raises InvalidName."""
+    if len(pairs) == 1:
+        _attribute(*pairs[0])
+        return (pairs[0],)
     encoded = sorted((_attribute(oid, value), (oid, value)) for oid, value in pairs)
     if len({oid for oid, _ in pairs}) != len(pairs):
         raise InvalidName("an RDN has the same attribute type twice")
@@ -185,6 +189,7 @@ def _read_rdn(data: bytes, rdn: Span) -> Rdn:
     return tuple(pairs)
 
 
+@lru_cache(maxsize=1024)
 def _attribute(oid: str, value: str) -> bytes:
     """DER AttributeTypeAndValue, checked. Raises InvalidName."""
     name = SHORT_NAMES.get(oid, oid)

@@ -13,6 +13,7 @@ from privyseal.errors import InvalidSid, MalformedDer
 from privyseal.x509 import der, oids
 from privyseal.x509.span import dotted, within
 
+_OBJECTSID = der.oid(oids.NTDS_OBJECTSID)
 URI_PREFIX = "tag:microsoft.com,2022-09-14:sid:"
 
 # At least one and at most 15 subauthorities; no leading zeros, so each SID has one text only.
@@ -31,7 +32,7 @@ class Sid:
             raise InvalidSid(f"{self.text[:200]!r} does not look like S-1-<authority>-<1 to 15 numbers>")
         if int(found[1]) >= 1 << 48:
             raise InvalidSid(f"the authority {found[1]} of {self.text} does not fit in 48 bits")
-        if any(int(part) >= 1 << 32 for part in found[2][1:].split("-")):
+        if max(map(int, found[2][1:].split("-"))) >= 1 << 32:
             raise InvalidSid(f"a subauthority of {self.text} does not fit in 32 bits")
 
     @classmethod
@@ -73,4 +74,4 @@ class Sid:
     def extension_value(self) -> bytes:
         """Value of szOID_NTDS_CA_SECURITY_EXT, byte for byte as AD CS writes it: the SID as ASCII text."""
         value = der.explicit(0, der.octet_string(self.text.encode("ascii")))
-        return der.sequence(der.tlv(0xA0, der.oid(oids.NTDS_OBJECTSID), value))
+        return der.sequence(der.tlv(0xA0, _OBJECTSID, value))

@@ -101,7 +101,7 @@ WRONG: list[tuple[str, Change]] = [
     ("eku-nesting", _instead(PURPOSES, extensions.ext_key_usage((oids.EKU_SERVER_AUTH,)))),
     ("extension", _without(plus=(extensions.extension("1.2.3.4", b"\x05\x00"),))),
     ("critical", _instead(PURPOSES, CRITICAL_PURPOSES)),
-    ("profile", _without(plus=(extensions.sid_extension(SID),))),
+    ("profile", _without(plus=(extensions.sid_extension(SID.extension_value()),))),
     ("revocation", _without(POINTS)),
     ("revocation", _without(ACCESS)),
     ("revocation", _instead(POINTS, extensions.crl_distribution_points(("https://pki.example.com/a.crl",)))),
@@ -130,9 +130,9 @@ def test_a_negative_serial_is_found() -> None:
 def test_a_missing_sid_is_found_when_the_profile_wants_it() -> None:
     rules = replace(RULES, exact={oids.NTDS_CA_SECURITY_EXT: SID.extension_value()})
     assert {one.rule for one in lint_certificate(certificate_tbs(GOOD), rules)} == {"profile"}
-    with_sid = _without(plus=(extensions.sid_extension(SID),))(GOOD)
+    with_sid = _without(plus=(extensions.sid_extension(SID.extension_value()),))(GOOD)
     assert lint_certificate(certificate_tbs(with_sid), rules) == ()
-    other = _without(plus=(extensions.sid_extension(Sid.parse("S-1-5-21-1-2-3-500")),))(GOOD)
+    other = _without(plus=(extensions.sid_extension(Sid.parse("S-1-5-21-1-2-3-500").extension_value()),))(GOOD)
     assert {one.rule for one in lint_certificate(certificate_tbs(other), rules)} == {"profile"}
 
 

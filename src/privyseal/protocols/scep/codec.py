@@ -108,7 +108,6 @@ def parse_request(body: bytes, *, legacy: bool) -> ScepRequest:
         digest=digest,
         content_cipher=cms.content_cipher_of(envelope, legacy=legacy),
         key_transport=_key_transport(envelope),
-        message_digest=digest.over(content),
     )
 
 

@@ -66,8 +66,7 @@ class ReplyAddress:
 class ScepRequest:
     """A pkiMessage from a client, its signature verified with the certificate it carries. Not yet opened.
 
-    Whether that certificate may be trusted is for others to say. ``message_digest`` is the digest over
-    the encrypted content: the same octets sent twice have the same one.
+    Whether that certificate may be trusted is for others to say.
     """
 
     transaction_id: str
@@ -79,7 +78,6 @@ class ScepRequest:
     digest: Digest
     content_cipher: ContentCipher
     key_transport: KeyTransport
-    message_digest: bytes
 
     @property
     def signer_certificate(self) -> bytes:
