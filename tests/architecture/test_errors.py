@@ -92,3 +92,22 @@ def test_every_error_is_raised_by_some_test() -> None:
         if not re.search(rf"\b({item.__name__}|{item.code})\b", tests)
     ]
     assert not unseen, f"no test names these: {', '.join(unseen)}"
+
+
+def unprovoked(classes: Errors, doors: str) -> list[str]:
+    """Codes from 7040 to 7079 that no text of tests/doors names, by class or number."""
+    return [
+        f"{item.__name__} ({item.code})"
+        for item in classes
+        if 7040 <= item.code < 7080 and not re.search(rf"\b({item.__name__}|{item.code})\b", doors)
+    ]
+
+
+def test_every_error_of_the_doors_is_brought_about_by_the_real_thing() -> None:
+    doors = "\n".join(source.text for source in all_sources() if source.path.startswith("tests/doors/"))
+    assert unprovoked(error_classes(), doors) == []
+
+
+def test_an_error_of_the_doors_that_only_texts_name_is_found() -> None:
+    assert unprovoked([errors.RadiusSilent, errors.MalformedDer], "no word of it") == ["RadiusSilent (7040)"]
+    assert unprovoked([errors.RadiusSilent], "7040") == unprovoked([errors.RadiusSilent], "RadiusSilent") == []

@@ -63,17 +63,17 @@ class Domain:
             self.house.issue("kdc", "device", "dc1", "--dns-name", HOST, key=rsa_key())
         return found
 
-    def log_on(self, principal: str, paper: Paper, *, roots: Path | None = None, host: str = HOST) -> None:
+    def log_on(self, principal: str, paper: Paper, *, roots: Path | None = None, service: str = "") -> None:
         """kinit with a certificate; raises what `privyseal kerberos check` would say."""
         require_tool("kinit")
         controller = Controller(
             realm=REALM,
             address=self.kdc.address,
-            host=host,
+            host=HOST,
             roots=roots or self.house.roots,
             pool=paper.certificate,
         )
-        get_ticket(controller, principal, certificate=paper.certificate, key=paper.key)
+        get_ticket(controller, principal, certificate=paper.certificate, key=paper.key, service=service)
 
 
 def new_domain(house: House) -> Domain:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from privyseal import errors
 from tests.doors.domain import Domain, new_domain
 from tests.doors.house import House, Paper
 from tests.doors.wifi import USER_PROFILE, rsa_key, server_paper
+from tests.outside.clocks import program_off
 from tests.outside.kdc import DOMAIN, HOST, REALM
 
 
@@ -96,6 +98,8 @@ def test_a_controller_that_is_not_what_it_says_is_not_believed(domain: Domain, a
     try:
         with pytest.raises(errors.KdcNotTrusted):
             domain.log_on("alice", alice)
+        code, said = check(domain, "alice", alice)
+        assert code == 5 and "✗ Ticket" in said and "7063" in said, said
     finally:
         domain.kdc.halt()
         domain.trust()
@@ -119,9 +123,43 @@ def test_a_controller_that_is_down_is_told_apart(domain: Domain, alice: Paper) -
     try:
         with pytest.raises(errors.KdcUnreachable):
             domain.log_on("alice", alice)
+        code, said = check(domain, "alice", alice)
+        assert code == 7 and "✗ Clock" in said and "7029" in said, said
     finally:
         domain.kdc.start()
     domain.log_on("alice", alice)
+
+
+# --- clocks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("clock", "words"), [("+20m", "ahead of"), ("-20m", "behind")])
+def test_a_controller_whose_clock_is_wrong_is_named(domain: Domain, alice: Paper, clock: str, words: str) -> None:
+    domain.kdc.halt()
+    domain.kdc.start(clock=clock)
+    try:
+        code, said = check(domain, "alice", alice)
+        assert code == 1 and "✗ Clock" in said and "7006" in said and words in said, said
+    finally:
+        domain.kdc.halt()
+        domain.kdc.start()
+    code, said = check(domain, "alice", alice)
+    assert code == 0 and "✔ Clock" in said, said
+
+
+def test_a_client_whose_clock_is_behind_finds_its_own_certificate_too_young(
+    domain: Domain, alice: Paper, tmp_path: Path
+) -> None:
+    with program_off("kinit", tmp_path, by="-2h"), pytest.raises(errors.PkinitCertificateNotValid, match="not yet"):
+        domain.log_on("alice", alice)
+    with program_off("kinit", tmp_path, by="+9000d"), pytest.raises(errors.PkinitCertificateNotValid, match="expired"):
+        domain.log_on("alice", alice)
+
+
+def test_a_ticket_that_is_used_with_a_wrong_clock_opens_nothing(domain: Domain, alice: Paper, tmp_path: Path) -> None:
+    domain.log_on("alice", alice, service=f"HOST/{HOST}")
+    with program_off("kvno", tmp_path, by="+20m"), pytest.raises(errors.ClockSkew, match="Clock skew too great"):
+        domain.log_on("alice", alice, service=f"HOST/{HOST}")
 
 
 # --- the command -----------------------------------------------------------------------------------------------
@@ -143,6 +181,29 @@ def test_check_walks_to_the_ticket_and_names_the_stage_that_fails(domain: Domain
     assert code == 5 and "✗ Ticket" in said and "7060" in said, said
     code, said = check(domain, "alice", alice, "-o", "json")
     assert code == 0 and '"passed": true' in said
+
+
+def test_check_names_a_service_that_kerberos_does_not_know(domain: Domain, alice: Paper) -> None:
+    code, said = check(domain, "alice", alice, "--service", f"HOST/{HOST}")
+    assert code == 0 and "✔ Service" in said, said
+    code, said = check(domain, "alice", alice, "--service", f"ldap/alias.{DOMAIN}")
+    assert code == 1 and "✔ Ticket" in said and "✗ Service" in said and "7005" in said, said
+
+
+REFUSED = {"no-sid": "7060", "revoked": "7044", "disabled": "7064"}
+
+
+@pytest.mark.parametrize("case", sorted(REFUSED))
+def test_check_tells_why_there_is_no_ticket(domain: Domain, alice: Paper, case: str) -> None:
+    principal, profile = ("carol", "user-logon") if case == "disabled" else ("alice", "user-logon")
+    named = ("--principal-name", f"{principal}@{DOMAIN}", "--sid", domain.sid(principal))
+    profile = "no-sid" if case == "no-sid" else profile
+    paper = domain.house.enroll(profile, "user", principal, *named, paper=f"checked-{case}")
+    if case == "revoked":
+        domain.house.revoke(paper)
+    code, said = check(domain, principal, paper)
+    assert code == 5 and REFUSED[case] in said, said
+    assert ("✗ CRL" if case == "revoked" else "✗ Ticket") in said
 
 
 def test_a_controller_without_a_certificate_offers_no_pkinit(domain: Domain, alice: Paper) -> None:

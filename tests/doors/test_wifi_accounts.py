@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from privyseal import errors
+from tests.command_line import Answer
 from tests.doors.domain import GROUP, SERVICE_PASSWORD, Domain, new_domain
 from tests.doors.house import House, Paper
 from tests.doors.wifi import USER_PROFILE, Wifi, configure, server_paper
-from tests.outside.kdc import BASE, DOMAIN
+from tests.outside.kdc import BASE, DOMAIN, PASSWORD
+from tests.outside.tools import require_python_ldap
 
 
 @pytest.fixture(name="domain", scope="module")
@@ -30,24 +33,90 @@ def fixture_server(domain: Domain) -> Paper:
     return server_paper(domain.house)
 
 
-def with_directory(domain: Domain, server: Paper, *options: str) -> Wifi:
-    """A server that asks the controller over LDAPS."""
+def service_password(domain: Domain) -> Path:
+    """The password of the account that may read, in a file."""
     password = domain.house.place / "svc.password"
+    password.touch(mode=0o600)
     password.write_text(SERVICE_PASSWORD + "\n")
+    return password
+
+
+def with_flags(domain: Domain, server: Paper, *options: str) -> Wifi:
+    """A server that asks the controller over LDAPS; all about it is said on the command line."""
     return configure(
         domain.house,
         server,
         *("--directory-uri", f"ldaps://{domain.kdc.address}", "--directory-base", BASE),
-        *("--directory-user", f"svc@{DOMAIN}", "--directory-password-file", str(password), *options),
+        *("--directory-user", f"svc@{DOMAIN}", "--directory-password-file", str(service_password(domain)), *options),
     )
 
 
+@pytest.fixture(name="known", scope="module")
+def fixture_known(domain: Domain) -> str:
+    """A directory that the service knows, reached as an account that may read."""
+    require_python_ldap()
+    domain.house.ask.works(
+        *("directory", "add", "known", "--uri", f"ldaps://{domain.kdc.address}", "--bind", "password"),
+        *("--user", f"svc@{DOMAIN}", "--password-file", str(service_password(domain))),
+        *("--ca-file", str(domain.house.roots)),
+    )
+    return "known"
+
+
 @pytest.fixture(name="wifi", scope="module")
-def fixture_wifi(domain: Domain, server: Paper) -> Iterator[Wifi]:
-    """A running server that wants members of a group whose name is full of signs, through another group."""
-    made = with_directory(domain, server, "--group", GROUP)
+def fixture_wifi(domain: Domain, server: Paper, known: str) -> Iterator[Wifi]:
+    """A running server that wants members of a group whose name is full of signs, through another group.
+
+    Address, base, account and CA come from the directory.
+    """
+    made = configure(domain.house, server, "--directory", known, "--group", GROUP)
     with made.running():
         yield made
+
+
+def test_what_a_directory_knows_is_what_flags_would_say(wifi: Wifi, domain: Domain, server: Paper) -> None:
+    said = with_flags(domain, server, "--group", GROUP)
+    for name in ("mods-enabled/ldap", "sites-enabled/check-account", "certs/directory-ca.pem"):
+        assert (wifi.directory / name).read_text() == (said.directory / name).read_text()
+
+
+def command(domain: Domain, server: Paper, *options: str) -> Answer:
+    """`radius config freeradius` that is to write nothing."""
+    out = domain.house.place / "refused"
+    answer = domain.house.ask(
+        *("radius", "config", "freeradius", "--out", str(out), "--client", "a=10.0.0.1", *options),
+        *("--server-certificate", str(server.certificate), "--server-key", str(server.key)),
+    )
+    assert not out.exists()
+    return answer
+
+
+def test_an_account_that_may_write_does_not_go_to_the_edge(domain: Domain, server: Paper, known: str) -> None:
+    password = domain.house.place / "admin.password"
+    password.touch(mode=0o600)
+    password.write_text(PASSWORD + "\n")
+    domain.house.ask.works(
+        *("directory", "add", "mighty", "--uri", f"ldaps://{domain.kdc.address}", "--bind", "password"),
+        *("--user", f"Administrator@{DOMAIN}", "--password-file", str(password), "--ca-file", str(domain.house.roots)),
+    )
+    answer = command(domain, server, "--directory", "mighty")
+    assert answer.code == 5 and "7057" in answer.err and f"Administrator@{DOMAIN}" in answer.err, answer.err
+    assert PASSWORD not in answer.err
+    weak = ("--directory-user", f"svc@{DOMAIN}", "--directory-password-file", str(service_password(domain)))
+    made = configure(domain.house, server, "--directory", "mighty", *weak)
+    assert f"identity = 'svc@{DOMAIN}'" in (made.directory / "mods-enabled" / "ldap").read_text()
+
+
+def test_what_does_not_go_together_is_said(domain: Domain, server: Paper, known: str) -> None:
+    both = command(domain, server, "--directory", known, "--directory-uri", "ldaps://dc1.contoso.com")
+    half = command(domain, server, "--directory", known, "--directory-user", "radius@contoso.com")
+    alone = command(domain, server, "--group", GROUP)
+    nobody = command(domain, server, "--directory", "unknown")
+    domain.house.ask.works("directory", "add", "by-ticket", "--uri", f"ldap://dc1.{DOMAIN}")
+    ticket = command(domain, server, "--directory", "by-ticket")
+    assert [answer.code for answer in (both, half, alone, ticket, nobody)] == [2, 2, 2, 2, 3]
+    assert "not both" in both.err and "--directory-password-file" in half.err and "--directory or" in alone.err
+    assert "by Kerberos" in ticket.err and "--directory-user" in ticket.err
 
 
 @pytest.fixture(name="alice", scope="module")
@@ -107,7 +176,7 @@ def test_who_is_not_in_the_group_stays_out(wifi: Wifi, domain: Domain, server: P
     dave = domain.house.enroll("user-logon", "user", "dave", *named)
     with pytest.raises(errors.EapAccountRefused, match="in the group"):
         wifi.enter(dave)
-    open_to_all = with_directory(domain, server)
+    open_to_all = with_flags(domain, server)
     with open_to_all.running():
         assert open_to_all.enter(dave) == "1.3"
 
@@ -149,7 +218,7 @@ def enter_soon(wifi: Wifi, paper: Paper) -> str:
 def test_without_a_controller_nobody_gets_in_and_the_server_recovers(
     domain: Domain, server: Paper, alice: Paper
 ) -> None:
-    made = with_directory(domain, server)
+    made = with_flags(domain, server)
     domain.kdc.halt()
     try:
         with made.running():  # it starts all the same
@@ -163,10 +232,8 @@ def test_without_a_controller_nobody_gets_in_and_the_server_recovers(
 
 
 def test_a_password_in_clear_is_refused(domain: Domain, server: Paper) -> None:
-    answer = domain.house.ask(
-        *("radius", "config", "freeradius", "--out", str(domain.house.place / "clear"), "--client", "a=10.0.0.1"),
-        *("--server-certificate", str(server.certificate), "--server-key", str(server.key)),
-        *("--directory-uri", "ldap://dc1.contoso.com", "--directory-base", BASE, "--directory-user", "svc"),
-        *("--directory-password-file", str(domain.house.ask.passphrase)),
+    answer = command(
+        *(domain, server, "--directory-uri", "ldap://dc1.contoso.com", "--directory-base", BASE),
+        *("--directory-user", "svc", "--directory-password-file", str(domain.house.ask.passphrase)),
     )
     assert answer.code == 2 and "may not travel in clear" in answer.err

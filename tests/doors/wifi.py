@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from privyseal.adapters.eap_login import RadiusServer, log_in
 from tests.doors.house import ISSUING_CA, House, Paper
+from tests.outside.clocks import clock_off
 from tests.outside.radius import FreeRadius, free_udp_port
 from tests.outside.tools import require_tool, run
 
@@ -48,10 +49,15 @@ class Wifi:
     secret_file: Path
 
     @contextmanager
-    def running(self) -> Iterator[FreeRadius]:
-        """FreeRADIUS with exactly those files."""
-        with FreeRadius(self.directory) as server:
+    def running(self, *, clock: str = "") -> Iterator[FreeRadius]:
+        """FreeRADIUS with exactly those files, perhaps with a wrong ``clock`` such as -2h."""
+        server = FreeRadius(self.directory)
+        with clock_off(clock) if clock else nullcontext():
+            server.start()
+        try:
             yield server
+        finally:
+            server.stop()
 
     def enter(self, paper: Paper, *, tls: str = "1.3", seconds: int = 8) -> str:
         """One log-in; the TLS version that was used. Raises what `radius check` would say."""

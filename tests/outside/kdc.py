@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.outside.clocks import faketime_library
 from tests.outside.tools import NEEDS_ROOT, ROOT, missing, require_root, run
 
 REALM: Final = "AD.EXAMPLE.TEST"
@@ -206,11 +207,14 @@ class Kdc:
         text = _KERBEROS.replace("@T@", self._inside(self.place)).replace("@REVOKE@", "\n".join(lines))
         (self.place / "etc" / "krb5.conf").write_text(text)
 
-    def start(self) -> None:
-        """Starts it and waits until LDAP and Kerberos answer."""
+    def start(self, *, clock: str = "") -> None:
+        """Starts it, perhaps with a wrong ``clock`` such as -20m, and waits until LDAP and Kerberos answer."""
         out = self.place / "log" / "stdout"
         configuration = f"{self._inside(self.place)}/etc/smb.conf"
         command = ["samba", "-i", "-M", "single", "-s", configuration, "--debug-stdout", "-d", "1"]
+        if clock:
+            library = shutil.copy(faketime_library(), self.place)
+            command = ["env", f"LD_PRELOAD={self._inside(Path(library))}", f"FAKETIME={clock}", *command]
         with out.open("wb") as stream:
             self._process = subprocess.Popen(
                 ["chroot", str(self._root), *command], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream

@@ -39,6 +39,7 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "freeradius": ("freeradius", "freeradius-ldap", "freeradius-utils"),
     "eapol_test": ("eapoltest",),
     "kinit": ("krb5-user", "krb5-pkinit"),
+    "kvno": ("krb5-user",),
     "mmdebstrap": ("mmdebstrap",),
     "curl": ("curl",),
     "charon-systemd": ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-standard-plugins"),

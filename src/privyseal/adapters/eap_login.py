@@ -12,12 +12,22 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from cryptography import x509
+
 from privyseal import errors
-from privyseal.errors import DoorProgramMissing, EapRefused, PrivysealError, RadiusSilent
+from privyseal.errors import (
+    DoorProgramMissing,
+    EapCertificateExpired,
+    EapClockSkew,
+    EapRefused,
+    PrivysealError,
+    RadiusSilent,
+)
 
 _SECONDS: Final = 10
 _LOG_TAIL: Final = 1 << 20
@@ -26,26 +36,32 @@ _SWITCHES: Final = MappingProxyType({"1.2": "tls_disable_tlsv1_3=1", "1.3": "tls
 _CLIENT_SAYS: Final[Mapping[str, type[PrivysealError]]] = MappingProxyType(
     {
         r"CTRL-EVENT-EAP-TLS-CERT-ERROR .*err='(\w+[^']*mismatch)'": errors.RadiusServerNameWrong,
+        r"CTRL-EVENT-EAP-TLS-CERT-ERROR .*err='(certificate (?:is not yet valid|has expired))'":
+            errors.RadiusServerNotValidNow,
         r"CTRL-EVENT-EAP-TLS-CERT-ERROR .*err='([^']*)'": errors.RadiusServerNotTrusted,
         r"TLS alert \(param=(protocol version|unsupported protocol)\)": errors.EapVersionMismatch,
         r"(unsupported protocol|tlsv1 alert protocol version)": errors.EapVersionMismatch,
     }
-)
+)  # fmt: skip
 # What FreeRADIUS logs -> what it means. OpenSSL's words are those of X509_verify_cert_error_string.
 _SERVER_SAYS: Final[Mapping[str, type[PrivysealError]]] = MappingProxyType(
     {
         r"Privyseal: the certificate has no SID": errors.EapSidMissing,
         r"Privyseal: no enabled account": errors.EapAccountRefused,
         r"ocsp: Cert status: revoked|certificate revoked": errors.EapCertificateRevoked,
-        r"CRL has expired|CRL is not yet valid": errors.EapCrlExpired,
+        r"CRL is not yet valid|certificate is not yet valid": errors.EapClockSkew,
+        r"CRL has expired": errors.EapCrlExpired,
         r"unable to get certificate CRL": errors.EapCrlMissing,
-        r"certificate has expired|certificate is not yet valid": errors.EapCertificateExpired,
+        r"certificate has expired": errors.EapCertificateExpired,
         r"unsuitable certificate purpose|unsupported certificate purpose": errors.EapPurposeWrong,
         r"unable to get (?:local )?issuer certificate|self.signed certificate": errors.EapClientCaUnknown,
         r"Couldn't verify OCSP basic response": errors.EapOcspSignerUnknown,
         r"Couldn't get OCSP response|ocsp: .*[Uu]nable to check": errors.EapOcspUnanswered,
+        # It says nothing else when the answer's own times do not fit its clock; "revoked" it names as such, above.
+        r"ocsp: Certificate has been expired/revoked": errors.EapClockSkew,
         r"unsupported protocol|protocol version|no protocols available": errors.EapVersionMismatch,
         r"Alert read:fatal:unknown CA": errors.RadiusServerNotTrusted,
+        r"Alert read:fatal:certificate expired": errors.RadiusServerNotValidNow,
     }
 )
 
@@ -88,7 +104,10 @@ def log_in(server: RadiusServer, *, certificate: Path, key: Path, tls: str, seco
     if ended.returncode == 0:
         versions = re.findall(r"Using TLS version TLSv([0-9.]+)", ended.stdout)
         return versions[-1] if versions else tls
-    raise refusal(server, client_said=ended.stdout, server_said=_since(server.log, begin))
+    found = refusal(server, client_said=ended.stdout, server_said=_since(server.log, begin))
+    if isinstance(found, EapCertificateExpired) and _is_valid_here(certificate):
+        raise EapClockSkew(f"{found.what}; here {certificate.name} is valid")
+    raise found
 
 
 def refusal(server: RadiusServer, *, client_said: str, server_said: str) -> PrivysealError:
@@ -119,6 +138,11 @@ def _network(server: RadiusServer, *, certificate: Path, key: Path, tls: str) ->
     }
     lines = [f"  {name}={text.encode().hex()}" for name, text in texts.items()]
     return "\n".join(["network={", "  key_mgmt=WPA-EAP", "  eap=TLS", *lines, "}", ""])
+
+
+def _is_valid_here(certificate: Path) -> bool:
+    leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+    return leaf.not_valid_before_utc <= datetime.now(UTC) <= leaf.not_valid_after_utc
 
 
 def _size(log: Path | None) -> int:

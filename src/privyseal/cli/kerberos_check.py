@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from privyseal.adapters.eap_login import require_program
+from privyseal.adapters.kdc_clock import check_clock
 from privyseal.adapters.kinit import Kdc, get_ticket
 from privyseal.cli.output import pem, write_json
 from privyseal.cli.radius_check import look_at
@@ -36,6 +37,7 @@ from privyseal.model.certificate import format_serial
 @click.option("--kdc-name", metavar="NAME", help="DNS name in its certificate. Default: --kdc.")
 @click.option("--certificate", required=True, metavar="FILE", help="The client's certificate, its CA behind it.")
 @click.option("--key", required=True, metavar="FILE", help="The client's private key; RSA.")
+@click.option("--service", default="", metavar="SERVICE", help="Also ask for a ticket to it: ldap/dc1.contoso.com.")
 @click.option("--ca-file", metavar="FILE", help="Root that clients trust for the controller. Default: our roots.")
 def command(
     session: Session,
@@ -45,16 +47,20 @@ def command(
     kdc_name: str | None,
     certificate: str,
     key: str,
+    service: str,
     ca_file: str | None,
 ) -> None:
     """Ask a domain controller for a ticket with a certificate, as smart-card log-on does, and name what fails.
 
-    A computer's principal ends with $. The ticket is thrown away. Needs kinit of MIT Kerberos with PKINIT.
+    A computer's principal ends with $. Tickets are thrown away. Needs kinit of MIT Kerberos with PKINIT.
     """
     stages = Stages(sys.stderr if session.output == "json" else sys.stdout)
     with session.application() as application, tempfile.TemporaryDirectory(prefix="privyseal-kinit-") as name:
         with stages.stage("Program"):
             stages.tell(require_program("kinit"))
+        with stages.stage("Clock"):
+            ahead = check_clock(kdc, realm=realm, principal=principal, now=application.clock.now())
+            stages.tell("the controller did not say" if ahead is None else f"{ahead.total_seconds():+.0f} s there")
         leaf = look_at(application, stages, certificate, key)
         place = Path(name)
         ours = [x509.load_der_x509_certificate(issuer.view.encoded) for issuer in application.catalog.issuers()]
@@ -64,9 +70,14 @@ def command(
         controller = Kdc(
             realm=realm, address=kdc, host=kdc_name or kdc, roots=place / "roots.pem", pool=place / "pool.pem"
         )
+        held, secret = Path(certificate), Path(key)
         with stages.stage("Ticket"):
-            get_ticket(controller, principal, certificate=Path(certificate), key=Path(key))
+            get_ticket(controller, principal, certificate=held, key=secret)
             stages.tell(f"{principal} in {realm}, from {kdc}")
+        if service:
+            with stages.stage("Service"):
+                get_ticket(controller, principal, certificate=held, key=secret, service=service)
+                stages.tell(service)
     serial = format_serial(leaf.serial_number)
     if session.output == "json":
         write_json({"kdc": kdc, "principal": principal, "serial": serial, "seconds": stages.seconds, "passed": True})

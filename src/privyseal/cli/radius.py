@@ -19,7 +19,6 @@ from privyseal.adapters.radius_config import (
     REFRESH,
     SERVER_CERTIFICATE,
     SERVER_KEY,
-    AccountRule,
     RadiusClient,
     RadiusSite,
     Revocation,
@@ -28,7 +27,8 @@ from privyseal.adapters.radius_config import (
 from privyseal.bootstrap import Application
 from privyseal.ca.issuer import Issuer
 from privyseal.cli.output import pem, show_item
-from privyseal.cli.radius_files import certificates_pem, load_pair, read_secret
+from privyseal.cli.radius_directory import account_rule
+from privyseal.cli.radius_files import load_pair, read_secret
 from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
 from privyseal.errors import InvalidValue, NameTaken, NotFound
@@ -44,9 +44,11 @@ _DEBIAN_USER: Final = "freerad"
         "radius config freeradius --out ./radius --server-certificate radius1.pem --server-key radius1.key "
         "--client ap1=10.0.0.11",
         "radius config freeradius --out ./radius --server-certificate radius1.pem --server-key radius1.key "
-        "--client campus=10.0.0.0/16 --revocation both --directory-uri ldaps://dc1.contoso.com "
-        "--directory-base DC=contoso,DC=com --directory-user radius@contoso.com "
+        "--client campus=10.0.0.0/16 --revocation both --directory contoso --directory-user radius@contoso.com "
         "--directory-password-file ./radius.password --group 'CN=wifi-users,CN=Users,DC=contoso,DC=com'",
+        "radius config freeradius --out ./radius --server-certificate radius1.pem --server-key radius1.key "
+        "--client ap1=10.0.0.11 --directory-uri ldaps://dc1.contoso.com --directory-base DC=contoso,DC=com "
+        "--directory-user radius@contoso.com --directory-password-file ./radius.password",
     ),
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New directory.")
@@ -60,17 +62,21 @@ _DEBIAN_USER: Final = "freerad"
 @click.option("--address", default="*", show_default=True, help="Where it listens.")
 @click.option("--port", type=click.IntRange(1, 65535), default=1812, show_default=True, help="UDP.")
 @click.option("--libraries", default="/usr/lib/freeradius", show_default=True, metavar="DIR", help="Its modules.")
-@click.option("--directory-uri", "uris", multiple=True, metavar="URI", help="ldaps:// of a controller. Repeatable.")
+@click.option("--directory", metavar="NAME", help="A directory that is known here: addresses, base, account and CA.")
+@click.option(
+    "--directory-uri", "uris", multiple=True, metavar="URI", help="Instead: ldaps:// of a controller. Repeatable."
+)
 @click.option("--directory-base", metavar="DN", help="Where accounts are searched for.")
 @click.option("--directory-user", metavar="NAME", help="Account that may read: radius@contoso.com.")
 @click.option("--directory-password-file", metavar="FILE", help="Its password.")
-@click.option("--directory-ca-file", metavar="FILE", help="CA of the controllers' certificates. Default: our root.")
+@click.option("--directory-ca-file", metavar="FILE", help="CA of the controllers' certificates. Default: our roots.")
 @click.option("--group", default="", metavar="DN", help="Only members, also through other groups.")
 def freeradius(session: Session, out: Path, installed_at: str | None, **options: Any) -> None:
     """Write all that a FreeRADIUS 3.2 server needs for EAP-TLS with our certificates, TLS 1.2 and 1.3.
 
-    With --directory-uri an account that has the certificate's name and SID must also exist in Active Directory
-    and be enabled: a certificate without SID, or of a disabled account, is refused.
+    With --directory or --directory-uri an account that has the certificate's name and SID must also exist in
+    Active Directory and be enabled: a certificate without SID, or of a disabled account, is refused. FreeRADIUS
+    binds with a password; a directory's own account is taken only when it may write nothing there.
     """
     place = out.expanduser().absolute()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -86,7 +92,7 @@ def freeradius(session: Session, out: Path, installed_at: str | None, **options:
             address=options["address"],
             port=options["port"],
             libraries=options["libraries"],
-            accounts=_accounts(application, options),
+            accounts=account_rule(application, options),
         )
         files = {name: text.encode() for name, text in render_freeradius(site).items()}
         files |= _server_files(application, options["server_certificate"], options["server_key"])
@@ -123,31 +129,6 @@ def _clients(application: Application, given: tuple[str, ...], secret_file: str 
         secret = shared or base64.b32encode(application.rng.bytes(_SECRET_OCTETS)).decode().lower()
         clients.append(RadiusClient(name, network, secret))
     return tuple(clients)
-
-
-def _accounts(application: Application, options: dict[str, Any]) -> AccountRule | None:
-    needed = ("directory_base", "directory_user", "directory_password_file")
-    given = [name for name in (*needed, "directory_ca_file", "group") if options[name]]
-    if not options["uris"]:
-        if given:
-            flag = f"--{given[0].replace('_', '-')}"
-            raise click.UsageError(f"{flag} needs --directory-uri", click.get_current_context())
-        return None
-    for name in needed:
-        if not options[name]:
-            raise click.UsageError(
-                f"--directory-uri needs --{name.replace('_', '-')} as well", click.get_current_context()
-            )
-    ca_file = options["directory_ca_file"]
-    roots = "".join(pem(issuer.view.encoded) for issuer in application.catalog.issuers() if issuer.is_root)
-    return AccountRule(
-        uris=options["uris"],
-        base=options["directory_base"],
-        user=options["directory_user"],
-        password=read_secret(options["directory_password_file"]),
-        group=options["group"],
-        trusted=roots if ca_file is None else certificates_pem(ca_file),
-    )
 
 
 def _server_files(application: Application, certificate: str, key: str) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from privyseal.errors.tree import AccessError, SetupError, StateError
+from privyseal.errors.tree import AccessError, PolicyError, SetupError, StateError
 
 # --- 7040: the doors: RADIUS and Kerberos log-in -------------------------------------------------
 
@@ -67,8 +67,8 @@ class EapCertificateRevoked(AccessError):
 class EapCertificateExpired(AccessError):
     code = 7045
     title = "The RADIUS server refuses the certificate because it is not valid now"
-    default_why = "it has expired, or one of the two clocks is wrong"
-    default_mend = ("renew the certificate by SCEP, or enroll again", "compare the clocks: timedatectl")
+    default_why = "it has expired"
+    default_mend = ("renew the certificate by SCEP, or enroll again",)
 
 
 class EapPurposeWrong(AccessError):
@@ -91,7 +91,7 @@ class EapCrlMissing(SetupError):
 class EapCrlExpired(SetupError):
     code = 7048
     title = "The RADIUS server's CRL has expired"
-    default_why = "nobody fetched a newer one, or the CA publishes none"
+    default_why = "nobody fetched a newer one, the CA publishes none, or the server's clock is ahead"
     default_mend = (
         "run refresh-crls in the server's configuration directory, then restart it",
         "see that the CA publishes: privyseal doctor",
@@ -169,6 +169,41 @@ class DemoNeedsRoot(SetupError):
     default_mend = ("sudo privyseal demo --ad", "without a domain it needs no root: privyseal demo")
 
 
+class RadiusAccountTooPowerful(PolicyError):
+    code = 7057
+    title = "The directory account is too powerful for a RADIUS server"
+    default_why = (
+        "it may write Public Key Services, and whoever does that can log on as anybody; its password would lie on "
+        "a machine at the network's edge"
+    )
+    default_mend = (
+        "make an account without rights, and name it: --directory-user radius@contoso.com "
+        "--directory-password-file FILE",
+    )
+
+
+class RadiusServerNotValidNow(AccessError):
+    code = 7058
+    title = "For the client the RADIUS server's certificate is not valid now"
+    default_why = "the certificate, or a CA above it, has expired, or the client's clock is wrong"
+    default_mend = (
+        "compare the clocks: timedatectl",
+        "see its times: privyseal certificate inspect server.pem",
+    )
+
+
+class EapClockSkew(SetupError):
+    code = 7059
+    title = "The RADIUS server's clock is wrong"
+    default_why = (
+        "for it a certificate, CRL or OCSP answer is not valid yet, or no longer, that is valid by the clock here"
+    )
+    default_mend = (
+        "set the server's clock: timedatectl set-ntp true",
+        "look whether the clock here is right: timedatectl",
+    )
+
+
 class KdcCertificateMismatch(AccessError):
     code = 7060
     title = "The domain controller finds that the certificate is not this account's"
@@ -218,6 +253,16 @@ class KdcAccountLocked(AccessError):
     title = "The account may not log on"
     default_why = "it is disabled, locked, expired, or outside its hours"
     default_mend = ("see the account in Active Directory", "revoke its certificates, if it is gone for good")
+
+
+class PkinitCertificateNotValid(AccessError):
+    code = 7065
+    title = "For the client its own certificate is not valid now"
+    default_why = "the certificate, or a CA above it, has expired, or this machine's clock is wrong"
+    default_mend = (
+        "compare the clocks: timedatectl",
+        "see its times: privyseal certificate inspect client.pem",
+    )
 
 
 class PkinitRefused(AccessError):
