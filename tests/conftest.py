@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.outside.postgresql import end_shared_server
 from tests.outside.signed import SIGNED
 from tests.outside.tools import NEEDS_PACKAGES, NEEDS_ROOT
 
@@ -30,6 +31,11 @@ def everything_signed_is_looked_at(request: pytest.FixtureRequest) -> Iterator[N
         SIGNED.fresh.clear()
     else:
         SIGNED.look()
+
+
+def pytest_sessionfinish() -> None:
+    """After the last test."""
+    end_shared_server()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

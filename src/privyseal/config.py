@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from privyseal.errors import (
     ConfigurationInvalid,
     FileNotAccessible,
+    InvalidValue,
     NotInitialized,
     PassphraseMissing,
     UnsafePermissions,
@@ -24,7 +25,12 @@ from privyseal.errors import (
 
 CONFIG_NAME: Final = "privyseal.toml"
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
-_KEYS: Final = frozenset({"organization", "public_url", "listen"})
+_KEYS: Final = frozenset({"organization", "public_url", "listen", "store_url", "store_password_file", "workers"})
+MOST_WORKERS: Final = 64
+# What libpq may be told; whatever else it can do, such as loading a service file, is nobody's business here.
+_STORE_OPTIONS: Final = frozenset(
+    {"host", "port", "user", "dbname", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "hostaddr"}
+)
 _CREDENTIAL: Final = "privyseal-passphrase"
 
 
@@ -36,10 +42,15 @@ class Settings:
     organization: str
     public_url: str
     listen: str = DEFAULT_LISTEN
+    store_url: str = ""
+    """PostgreSQL; empty for SQLite. It never holds a password."""
+    store_password_file: str = ""
+    workers: int = 1
+    """Processes that serve."""
 
     @property
     def database(self) -> Path:
-        """The store."""
+        """The SQLite store, used where there is no ``store_url``."""
         return self.home / "privyseal.db"
 
     @property
@@ -94,11 +105,61 @@ def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
         parse_listen(str(listen))
     except ConfigurationInvalid as error:
         faults.append(error.what)
+    store_url, password_file, workers = data.get("store_url", ""), data.get("store_password_file", ""), _workers(data)
+    if fault := _store_fault(store_url):
+        faults.append(f"store_url {fault}")
+    if not isinstance(password_file, str):
+        faults.append("store_password_file is not a text")
+    if workers is None:
+        faults.append(f"workers {data['workers']!r} is not a whole number from 1 to {MOST_WORKERS}")
     if faults:
         raise ConfigurationInvalid(f"{CONFIG_NAME}: {'; '.join(faults)}")
     return Settings(
-        home=home, organization=str(organization), public_url=str(public_url).rstrip("/"), listen=str(listen)
+        home=home,
+        organization=str(organization),
+        public_url=str(public_url).rstrip("/"),
+        listen=str(listen),
+        store_url=str(store_url),
+        store_password_file=str(password_file),
+        workers=workers or 1,
     )
+
+
+def _workers(data: Mapping[str, Any]) -> int | None:
+    found = data.get("workers", 1)
+    return found if type(found) is int and 1 <= found <= MOST_WORKERS else None
+
+
+def check_store_url(url: str) -> str:
+    """The URL of a PostgreSQL database, as it is. Raises InvalidValue; the message never shows the URL."""
+    if fault := _store_fault(url) or ("is empty" if not url else ""):
+        raise InvalidValue(f"the store's URL {fault}")
+    return url
+
+
+def _store_fault(url: object) -> str:
+    """Its text never holds the URL: a password may stand in it."""
+    if not isinstance(url, str):
+        return "is not a text"
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        host = parts.hostname or options.get("host", "")
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("postgresql", "postgres") or not url.isascii() or parts.fragment:
+        return "is not postgresql://USER@HOST:PORT/DATABASE"
+    if parts.password is not None or "password" in options:
+        return "holds a password; name a file with store_password_file, or with the option passfile"
+    if unknown := sorted(set(options) - _STORE_OPTIONS):
+        return f"has the option {unknown[0]}; there are {', '.join(sorted(_STORE_OPTIONS))}"
+    local = not host or host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")
+    if not local and options.get("sslmode") not in ("verify-full", "verify-ca"):
+        # Whoever answers in the server's place could revoke, release and read everything.
+        return f"leads to {host} without ?sslmode=verify-full&sslrootcert=FILE"
+    return ""
 
 
 def _url_fault(url: str) -> str:
@@ -126,7 +187,21 @@ def render_settings(settings: Settings) -> str:
         f"organization = {json.dumps(settings.organization, ensure_ascii=False)}\n"
         f"public_url = {json.dumps(settings.public_url)}\n"
         f"listen = {json.dumps(settings.listen)}\n"
+        + (f"store_url = {json.dumps(settings.store_url)}\n" if settings.store_url else "")
+        + (
+            f"store_password_file = {json.dumps(settings.store_password_file)}\n"
+            if settings.store_password_file
+            else ""
+        )
+        + (f"workers = {settings.workers}\n" if settings.workers != 1 else "")
     )
+
+
+def with_store(text: str, *, url: str, password_file: str) -> str:
+    """The text of privyseal.toml with another store; every other line stays. Empty values take their line away."""
+    kept = [line for line in text.splitlines() if not re.match(r"\s*(store_url|store_password_file)\s*=", line)]
+    new = {"store_url": url, "store_password_file": password_file}
+    return "\n".join([*kept, *(f"{key} = {json.dumps(value)}" for key, value in new.items() if value)]) + "\n"
 
 
 def passphrase_file(given: Path | None, environment: Mapping[str, str] | None = None) -> Path | None:
@@ -140,6 +215,13 @@ def passphrase_file(given: Path | None, environment: Mapping[str, str] | None = 
         credential = Path(found["CREDENTIALS_DIRECTORY"]) / _CREDENTIAL
         return credential if credential.exists() else None
     return None
+
+
+def store_password(settings: Settings) -> str:
+    """What logs in to the store; empty where no file is named. Raises PassphraseMissing, UnsafePermissions."""
+    if not settings.store_url or not settings.store_password_file:
+        return ""
+    return read_passphrase(settings.home / settings.store_password_file)
 
 
 def read_passphrase(path: Path | None) -> str:

@@ -46,6 +46,7 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "swanctl": ("strongswan-swanctl",),
     "ip": ("iproute2",),
     "ping": ("iputils-ping",),
+    "initdb": ("postgresql",),
 }
 NEEDS_PACKAGES: Final = "needs Debian packages: "  # the skip list of tests/conftest.py looks for these words
 NEEDS_ROOT: Final = "needs root: "

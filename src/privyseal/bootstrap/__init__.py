@@ -11,7 +11,7 @@ from privyseal.adapters.keys import FileKeyStore
 from privyseal.bootstrap.catalog import LiveCatalog
 from privyseal.bootstrap.directory import LiveDirectory
 from privyseal.ca.founding import Workshop
-from privyseal.config import Settings
+from privyseal.config import Settings, store_password
 from privyseal.ra.service import RegistrationAuthority
 from privyseal.status.service import StatusService
 from privyseal.store.audit import AuditTrail
@@ -28,6 +28,8 @@ from privyseal.store.status import StatusBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+from privyseal.store.inventory import Inventory
+from privyseal.store.opening import StorePlace, open_store
 class Application:
     """Everything that runs, built once. ``keys`` is None when no passphrase was given."""
 
@@ -73,7 +75,7 @@ class Application:
 def build(settings: Settings, *, passphrase: str | None, create: bool = False) -> Application:
     """Build the application. Raises StoreUnavailable, StoreTooNew, PassphraseWrong."""
     clock, rng = SystemClock(), SystemRng()
-    database = Database(settings.database, create=create)
+    database = open_store(store_place(settings), create=create)
     instance = Instance(settings.instances)
     committer = GroupCommitter(database, clock)
     keys = None if passphrase is None else FileKeyStore(settings.keys, passphrase)
@@ -86,6 +88,11 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     directories = DirectoryBook(database, committer)
     catalog = LiveCatalog(
         database=database,
+def store_place(settings: Settings) -> StorePlace:
+    """Where the store is. Raises PassphraseMissing, UnsafePermissions."""
+    return StorePlace(path=settings.database, url=settings.store_url, password=store_password(settings))
+
+
         profiles=profiles,
         authorities=authorities,
         keys=keys,

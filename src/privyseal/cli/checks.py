@@ -23,7 +23,7 @@ from privyseal.model.authority import CaKind, CaState
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.delivery import DeliveryState
 from privyseal.model.profile import ChainShape
-from privyseal.store.queries import CertificateFilter, count_certificates, verify_integrity
+from privyseal.store.queries import CertificateFilter, count_certificates
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.spki import encode_public_key
 
@@ -249,7 +249,7 @@ def crl(patient: Patient) -> Iterator[Finding]:
 
 def store(patient: Patient) -> Iterator[Finding]:
     """The database is whole and has room."""
-    verify_integrity(patient.application.database)
+    patient.application.database.verify_integrity()
     free = shutil.disk_usage(patient.settings.home).free
     if free < _FREE_OCTETS:
         yield Finding(

@@ -131,3 +131,71 @@ class FileNotAccessible(SetupError):
         "run the command as the user that runs Privyseal: sudo -u USER privyseal ...",
         "give the file to that user: chown USER FILE",
     )
+
+
+# --- 9020: search --------------------------------------------------------------------------------
+
+
+class SearchInvalid(InputError):
+    code = 9020
+    title = "The search is not understood"
+    default_why = "a word of it names no field, or a value that the field does not have"
+    default_mend = ("see the language: privyseal explain search", 'put text with spaces or colons in quotes ("")')
+
+
+class CursorInvalid(InputError):
+    code = 9021
+    title = "The cursor does not belong to this list"
+    default_why = "a cursor is good for the search that gave it, and for no other; nothing in it is made by hand"
+    default_mend = ("begin with the first page, without a cursor",)
+
+
+# --- 9030: stores ------------------------------------------------------------------------------
+
+
+class StoreExtraMissing(SetupError):
+    code = 9030
+    title = "The PostgreSQL library is not installed"
+    default_why = "psycopg is needed to talk to PostgreSQL, and comes with the extra `postgresql`"
+    default_mend = (
+        "pip install 'privyseal[postgresql]'",
+        "without it: leave store_url out of privyseal.toml, and SQLite is used",
+    )
+
+
+class CommitInDoubt(SetupError):
+    code = 9031
+    title = "It is not known whether the store kept it"
+    default_why = "the connection broke during COMMIT, and the server could not be asked afterwards"
+    default_mend = (
+        "wait until the server answers again, then look: privyseal audit list",
+        "send the request again: what was stored is found, what was not is made",
+    )
+
+
+class StoreMoved(StateError):
+    code = 9032
+    title = "This store is no longer, or not yet, in use"
+    default_why = "two stores that both issue would use serials and CRL numbers twice"
+    default_mend = ("name the new store in privyseal.toml: store_url = ...",)
+
+
+class StoreNotEmpty(StateError):
+    code = 9033
+    title = "The destination already holds something"
+    default_why = "a store is moved into an empty place only, so that nothing is overwritten or mixed"
+    default_mend = ("name another database or file", "make an empty database: createdb NAME")
+
+
+class StoreInUse(StateError):
+    code = 9034
+    title = "The store is in use"
+    default_why = "what a running process writes while the store is copied would be lost"
+    default_mend = ("stop the server: systemctl stop privyseal",)
+
+
+class StoreCopyDiffers(StateError):
+    code = 9035
+    title = "The copy of the store differs from the original"
+    default_why = "rows were changed, lost or added on the way; nothing was taken into use"
+    default_mend = ("look for faults of disk and network, then move again", "privyseal audit verify")

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import re
+from collections.abc import Iterator
 from typing import Final
 
 from privyseal.audit.chain import verify_chain
@@ -12,6 +13,7 @@ from privyseal.model.audit import AuditRow, from_microseconds
 from privyseal.store.engine import Database, Row
 
 _COLUMNS: Final = "seq, at, event, actor, target, detail, digest"
+_PAGE: Final = 5000
 
 
 class AuditTrail:
@@ -35,25 +37,31 @@ class AuditTrail:
         Keep the digest elsewhere: only a copy outside this machine proves the end against somebody
         who can rewrite the whole file.
         """
-        self._database.reader.execute("BEGIN")
-        rows = self._rows()
+        self._database.reader.execute("BEGIN")  # one moment for all pages
         try:
             head = self._database.read_one("SELECT seq, digest FROM audit_head WHERE id = 1")
             if head is None:
                 raise AuditBroken("the head of the audit trail is missing")
-            return verify_chain(rows, head_seq=head[0], head_digest=head[1]), head[1]
+            return verify_chain(self._rows(), head_seq=head[0], head_digest=head[1]), head[1]
         finally:
-            rows.close()  # an open cursor would hold the reader to this moment
             self._database.reader.execute("COMMIT")
 
     def holds(self, beginning: str) -> bool:
         """Whether a row has a digest whose lower-case hex begins so; the store searches, whatever its size."""
-        wanted = "SELECT 1 FROM audit WHERE substr(lower(hex(digest)), 1, length(?)) = ? LIMIT 1"
-        return self._database.read_one(wanted, (beginning, beginning)) is not None
+        if not re.fullmatch("[0-9a-f]{1,64}", beginning):
+            return False
+        lowest, highest = (bytes.fromhex(beginning.ljust(64, end)) for end in "0f")
+        wanted = "SELECT 1 FROM audit WHERE digest >= ? AND digest <= ? LIMIT 1"
+        return self._database.read_one(wanted, (lowest, highest)) is not None
 
-    def _rows(self) -> Generator[AuditRow, None, None]:
-        for row in self._database.reader.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY seq"):
-            yield _row(row)
+    def _rows(self) -> Iterator[AuditRow]:
+        """All rows in order, a page at a time: a database may hold more of them than fit into memory."""
+        page = self._database.read(f"SELECT {_COLUMNS} FROM audit ORDER BY seq LIMIT ?", (_PAGE,))
+        while page:
+            yield from map(_row, page)
+            page = self._database.read(
+                f"SELECT {_COLUMNS} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", (page[-1][0], _PAGE)
+            )
 
 
 def _row(row: Row) -> AuditRow:

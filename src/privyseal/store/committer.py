@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Group commit: units of work run on the event loop, one COMMIT for all that queued up.
 
-Statements stay on the loop's thread because a second Python thread would wait for the interpreter lock
-at every one of them; only COMMIT leaves it, where the disk is so slow that other requests would notice.
+How a batch becomes a transaction, and on which thread, is the business of the database (``Database.transact``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from privyseal.ca.ports import Clock
-from privyseal.errors import PrivysealError, StoreUnavailable
+from privyseal.errors import CommitInDoubt, PrivysealError, StoreUnavailable
 from privyseal.store.engine import Database
 from privyseal.store.unit import Transaction
 
 _LINGER_SECONDS: Final = 0.03
 _TURNS_FROM: Final = 3
 _LARGEST_BATCH: Final = 256
-# A thread for the COMMIT costs more than a commit of a fast disk; a slow one is noticed at the first and goes there.
-_COMMIT_HERE_SECONDS: Final = 0.001
 T = TypeVar("T")
 
 
@@ -50,7 +45,6 @@ class GroupCommitter:
         self._queue: list[_Unit[object]] = []
         self._running: asyncio.Task[None] | None = None
         self._complete: asyncio.Future[None] | None = None
-        self._commit_took = 1.0
         self.in_flight = 0
         """Requests under way: a batch waits until all of them have queued, or for the linger time."""
 
@@ -81,8 +75,10 @@ class GroupCommitter:
                 batch, self._queue = self._queue[:_LARGEST_BATCH], self._queue[_LARGEST_BATCH:]
                 try:
                     await self._commit(batch)
-                except sqlite3.Error as error:
-                    _fail(batch, StoreUnavailable(f"the store did not commit: {error}"))
+                except CommitInDoubt as error:
+                    _fail(batch, error)
+                except self._database.faults as error:
+                    _fail(batch, self._database.explained(error))
                 finally:
                     _answer(batch)
         finally:
@@ -102,66 +98,48 @@ class GroupCommitter:
         self._complete = None
 
     async def _commit(self, batch: list[_Unit[object]]) -> None:
+        """All at once, or where one of them may not be, each in a savepoint: these cost, so only when one is needed."""
         try:
             await self._write(batch, apart=False)
-        except (PrivysealError, sqlite3.IntegrityError):
-            # One of them may not be. Savepoints cost, so they are set only now that one is needed.
+        except CommitInDoubt:
+            raise
+        except PrivysealError:
+            await self._write(batch, apart=True)
+        except self._database.refusals:
             await self._write(batch, apart=True)
 
     async def _write(self, batch: list[_Unit[object]], *, apart: bool) -> None:
-        connection = self._database.writer
-        await self._begin(connection)
-        try:
-            transaction = Transaction(connection, self._clock.now())
+        def work(transaction: Transaction) -> None:
             for unit in batch:
                 if apart:
-                    _run_apart(unit, transaction, connection)
+                    self._run_apart(unit, transaction)
                 else:
                     unit.result = unit.work(transaction)
-            transaction.seal()
-            if self._commit_took < _COMMIT_HERE_SECONDS:
-                self._commit_timed(connection)
-            else:
-                await asyncio.get_running_loop().run_in_executor(None, self._commit_timed, connection)
-            self._database.commits += 1
-            for unit in batch:
-                unit.settled = True
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
 
-    def _commit_timed(self, connection: sqlite3.Connection) -> None:
-        started = time.monotonic()
-        connection.execute("COMMIT")
-        self._commit_took = time.monotonic() - started
+        await self._database.transact(work, self._clock.now())
+        for unit in batch:
+            unit.settled = True
 
-    async def _begin(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA busy_timeout=0")
+    def _run_apart(self, unit: _Unit[object], transaction: Transaction) -> None:
+        transaction.execute("SAVEPOINT unit")
+        head = transaction.head
+        unit.error = None
         try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            # Another process writes: wait for it off the loop, bounded by the busy time-out.
-            connection.execute("PRAGMA busy_timeout=10000")
-            await asyncio.get_running_loop().run_in_executor(None, connection.execute, "BEGIN IMMEDIATE")
+            unit.result = unit.work(transaction)
+        except PrivysealError as error:
+            unit.error = error
+        except self._database.refusals as error:
+            # A constraint that no rule of ours saw coming, such as a serial that is there already.
+            unit.error = self._database.explained(error)
+        if unit.error is not None:
+            transaction.execute("ROLLBACK TO unit")
+            transaction.rewind(head)
+        transaction.execute("RELEASE unit")
 
 
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _run_apart(unit: _Unit[object], transaction: Transaction, connection: sqlite3.Connection) -> None:
-    connection.execute("SAVEPOINT unit")
-    head = transaction.head
-    try:
-        unit.result = unit.work(transaction)
-    except (PrivysealError, sqlite3.IntegrityError) as error:
-        connection.execute("ROLLBACK TO unit")
-        transaction.rewind(head)
-        # A constraint that no rule of ours saw coming, such as a serial that is there already.
-        known = isinstance(error, PrivysealError)
-        unit.error = error if known else StoreUnavailable(f"the store refused to keep it: {error}")
-    connection.execute("RELEASE unit")
 
 
 def _fail(batch: list[_Unit[object]], error: PrivysealError) -> None:

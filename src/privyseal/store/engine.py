@@ -1,123 +1,145 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the SQLite store: write-ahead log, synchronous=FULL, strict tables, forward-only migrations."""
+"""What a store is to everything above it: three connections, transactions by the batch, and a number that changes.
+
+SQL is shared by both engines. It is written as SQLite reads it: ``?`` or ``:name``, whole numbers for booleans.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from pathlib import Path
-from typing import Any, Final
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from privyseal.audit.chain import GENESIS
-from privyseal.errors import StoreTooNew, StoreUnavailable
+from privyseal.errors import PrivysealError, StoreMoved, StoreTooNew
 
-_BUSY_MS: Final = 10_000
-_RECENT_SECONDS: Final = 0.005
-# synchronous=FULL: a commit that was answered survives a power cut, also in WAL mode.
-_PRAGMAS: Final = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-32768",
-    "PRAGMA wal_autocheckpoint=4000",
-    f"PRAGMA busy_timeout={_BUSY_MS}",
-)
+if TYPE_CHECKING:
+    from privyseal.store.unit import Transaction
 
 Row = tuple[Any, ...]
+Parameters = tuple[Any, ...] | dict[str, Any]
+KNOWN_VERSION: Final = 1
+"""Newest schema version that this program reads; ``store.schema`` is not imported to open a store."""
+MOVED: Final = "moved_to"
+"""Key in ``meta``: where the store went. What holds it is not used any more."""
+ARRIVING: Final = "arriving"
+"""Key in ``meta``: a move filled this store and has not yet ended."""
 
 
-class Database:
-    """Two connections to one file: ``writer`` for transactions, ``reader`` for everything else.
+class Cursor(Protocol):
+    """The result of a statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that were changed."""
+
+    @property
+    def lastrowid(self) -> int | None:
+        """Id of the row that an INSERT made; SQLite only, see ``Transaction.insert``."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchmany(self, size: int = ..., /) -> list[Any]:
+        """At most so many of the next rows."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+
+
+class Connection(Protocol):
+    """Runs statements. BEGIN and COMMIT are statements; outside of them each is a transaction of its own."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Cursor:
+        """Run one statement."""
+
+    def executemany(self, sql: str, rows: Any, /) -> Cursor:
+        """Run one statement for each of some rows."""
+
+
+class Database(ABC):
+    """One store: ``writer`` is for transactions, ``background`` for one thread apart, ``reader`` for the rest.
 
     The writer is used by one transaction at a time; see ``GroupCommitter``.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        if not create and not path.exists():
-            raise StoreUnavailable(f"there is no store at {path}", mend=("make one: privyseal init",))
-        self.path = path
+    writer: Connection
+    reader: Connection
+    background: Connection
+    refusals: tuple[type[Exception], ...]
+    """What a statement raises when a constraint forbids its values."""
+    faults: tuple[type[Exception], ...]
+    """What a statement raises when the store fails; ``refusals`` are among them."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        """Where it is, without secrets, for people."""
         self.commits = 0
         """Commits of this process so far."""
-        self._recent = (-1, 0.0, 0)
-        try:
-            self.writer = _connect(path)
-            if create:
-                _create(self.writer)
-            _check_version(self.writer)
-            self.reader = _connect(path)
-            self.reader.execute("PRAGMA query_only=ON")
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the store {path} cannot be opened: {error}") from error
 
+    @abstractmethod
     def close(self) -> None:
-        """Close both connections."""
-        self.reader.close()
-        self.writer.close()
+        """Close all connections."""
 
-    def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[Row]:
+    @abstractmethod
+    def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a query on the last committed state. Raises StoreUnavailable."""
-        try:
-            return self.reader.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(f"the store cannot be read: {error}") from error
 
-    def read_one(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> Row | None:
-        """The first row of a query, or None."""
-        try:
-            found: Row | None = self.reader.execute(sql, parameters).fetchone()
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(f"the store cannot be read: {error}") from error
-        return found
+    @abstractmethod
+    def read_one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row of a query, or None. Raises StoreUnavailable."""
+
+    @abstractmethod
+    def version(self) -> int:
+        """A number that changes whenever anybody, in any process, commits to the store; see ``recent_version``."""
+
+    @abstractmethod
+    def recent_version(self) -> int:
+        """Like ``version``, but what another process committed may show 5 ms late; for what is asked all the time."""
+
+    @abstractmethod
+    async def transact(self, work: Callable[[Transaction], None], now: datetime) -> None:
+        """Run ``work`` in a transaction and commit it; on disk when this returns.
+
+        Raises what ``work`` raises, one of ``faults``, or CommitInDoubt. Runs ``work`` again when a connection broke
+        before its COMMIT.
+        """
+
+    @abstractmethod
+    def verify_integrity(self) -> None:
+        """Let the database check what it can by itself. Raises StoreUnavailable with its first finding."""
+
+    @abstractmethod
+    def explained(self, error: Exception) -> PrivysealError:
+        """One of ``faults``, as an error of ours."""
 
     def catalog_version(self) -> int:
         """A number that changes whenever profiles or CAs change."""
-        row = self.read_one("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'catalog'")
+        row = self.read_one("SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'catalog'")
         return 0 if row is None else int(row[0])
 
-    def recent_version(self) -> int:
-        """Like ``version``, but what another process committed may show 5 ms late; for what is asked all the time."""
-        now = time.monotonic()
-        if self._recent[0] != self.commits or now >= self._recent[1]:
-            self._recent = (self.commits, now + _RECENT_SECONDS, self.version())
-        return self._recent[2]
 
-    def version(self) -> int:
-        """A number that changes whenever anybody, in any process, commits to the store."""
-        return int(self.reader.execute("PRAGMA data_version").fetchone()[0])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
-    return connection
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-        return
-    # Imported here: opening a store needs no schema compiler, and start-up time is felt.
-    from sqlalchemy.dialects import sqlite
-    from sqlalchemy.schema import CreateIndex, CreateTable
-
-    from privyseal.store.schema import SCHEMA_VERSION, metadata
-
-    dialect = sqlite.dialect()
-    connection.execute("BEGIN IMMEDIATE")
-    for table in metadata.sorted_tables:
-        connection.execute(str(CreateTable(table).compile(dialect=dialect)))
-        for index in table.indexes:
-            connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
-    connection.execute("INSERT INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
-    connection.execute("INSERT INTO meta VALUES ('catalog', '1')")
-    connection.execute("INSERT INTO audit_head VALUES (1, 0, ?)", (GENESIS,))
-    connection.execute("COMMIT")
+def check_usable(connection: Connection, label: str) -> None:
+    """Raises StoreTooNew, StoreMoved."""
+    rows = connection.execute("SELECT key, value FROM meta WHERE key IN ('schema_version', 'moved_to', 'arriving')")
+    found = dict(rows.fetchall())
+    version = found.get("schema_version")
+    if version is None or int(version) > KNOWN_VERSION:
+        raise StoreTooNew(f"the store has schema version {version or 'none'}, this program knows up to {KNOWN_VERSION}")
+    if MOVED in found:
+        raise StoreMoved(f"the store {label} was moved to {found[MOVED]}")
+    if ARRIVING in found:
+        raise StoreMoved(
+            f"the store {label} was filled by a move from {found[ARRIVING]} that has not ended",
+            why="until the old store is marked as moved, both could sign",
+            mend=("end the move: run the same privyseal store move once more",),
+        )
 
 
-def _check_version(connection: sqlite3.Connection) -> None:
-    known = 1
-    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    if row is None or int(row[0]) > known:
-        found = "none" if row is None else row[0]
-        raise StoreTooNew(f"the store has schema version {found}, this program knows up to {known}")
+def write_first_rows(connection: Connection) -> None:
+    """What a new store holds."""
+    meta = "INSERT INTO meta (key, value) VALUES (?, ?)"
+    connection.execute(meta, ("schema_version", str(KNOWN_VERSION)))
+    connection.execute(meta, ("catalog", "1"))
+    connection.execute("INSERT INTO audit_head (id, seq, digest) VALUES (1, 0, ?)", (GENESIS,))

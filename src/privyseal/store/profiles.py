@@ -16,8 +16,6 @@ from privyseal.store.engine import Database
 from privyseal.store.moments import to_seconds
 from privyseal.store.unit import Transaction, bump_catalog
 
-_NEWEST = "SELECT body, max(revision) FROM profiles"
-
 
 class ProfileBook:
     """Stored profiles."""
@@ -28,14 +26,20 @@ class ProfileBook:
 
     def get(self, name: str) -> CertificateProfile:
         """The newest revision. Raises NotFound."""
-        row = self._database.read_one(f"{_NEWEST} WHERE name = ?", (name,))
-        if row is None or row[0] is None:
+        row = self._database.read_one(
+            "SELECT body FROM profiles WHERE name = ? ORDER BY revision DESC LIMIT 1", (name,)
+        )
+        if row is None:
             raise NotFound(f"there is no profile {name!r}", mend=("privyseal profile list",))
         return profile_from_data(json.loads(row[0]))
 
     def all(self) -> Iterable[CertificateProfile]:
         """The newest revision of every profile, in order of name."""
-        for body, _ in self._database.read(f"{_NEWEST} GROUP BY name ORDER BY name"):
+        rows = self._database.read(
+            "SELECT p.body FROM profiles p WHERE p.revision = "
+            "(SELECT max(n.revision) FROM profiles n WHERE n.name = p.name) ORDER BY p.name"
+        )
+        for (body,) in rows:
             yield profile_from_data(json.loads(body))
 
     async def save(self, profile: CertificateProfile, *, replace_existing: bool, actor: str) -> CertificateProfile:

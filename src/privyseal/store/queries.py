@@ -94,10 +94,3 @@ def serial_text(database: Database, certificate_id: int | None) -> str | None:
         return None
     row = database.read_one("SELECT serial FROM certificates WHERE id = ?", (certificate_id,))
     return None if row is None else format_serial(int.from_bytes(row[0], "big"))
-
-
-def verify_integrity(database: Database) -> None:
-    """Let SQLite check its own file. Raises StoreUnavailable with its first finding."""
-    row = database.read_one("PRAGMA quick_check(1)")
-    if row is None or row[0] != "ok":
-        raise StoreUnavailable(f"the store is damaged: {'no answer' if row is None else row[0]}")

@@ -3,22 +3,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from privyseal.audit.chain import chain
 from privyseal.model.audit import AuditEvent, microseconds
-from privyseal.store.engine import Row
+from privyseal.store.engine import Connection, Cursor, Row
 
 
 class Transaction:
-    """What a unit of work sees of the store. Made and committed by ``GroupCommitter`` only."""
+    """What a unit of work sees of the store. Made and committed by ``Database.transact`` only."""
 
-    def __init__(self, connection: sqlite3.Connection, now: datetime) -> None:
+    _HEAD: ClassVar[str] = "SELECT seq, digest FROM audit_head WHERE id = 1"
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self.now = now
-        seq, digest = connection.execute("SELECT seq, digest FROM audit_head WHERE id = 1").fetchone()
+        seq, digest = connection.execute(self._HEAD).fetchone()
         self._head: tuple[int, bytes] = (seq, digest)
         self._written = seq
         self._rows: list[tuple[Any, ...]] = []
@@ -33,7 +34,7 @@ class Transaction:
         self._head = head
         del self._rows[head[0] - self._written :]
 
-    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> Cursor:
         """Run one statement."""
         return self._connection.execute(sql, parameters)
 
@@ -65,4 +66,4 @@ class Transaction:
 
 def bump_catalog(transaction: Transaction) -> None:
     """Tell every process that profiles or CAs changed, so that they read them afresh."""
-    transaction.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'catalog'")
+    transaction.execute("UPDATE meta SET value = CAST(value AS BIGINT) + 1 WHERE key = 'catalog'")

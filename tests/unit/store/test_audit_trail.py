@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -24,10 +22,9 @@ class Clock:
         return datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "store.db", create=True)
-    committer = GroupCommitter(opened, Clock())
+@pytest.fixture(autouse=True)
+def trail_of_ten_rows(database: Database) -> None:
+    committer = GroupCommitter(database, Clock())
 
     async def fill() -> None:
         for number in range(10):
@@ -35,8 +32,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
             await committer.run(lambda transaction, event=event: transaction.audit(event))
 
     asyncio.run(fill())
-    yield opened
-    opened.close()
 
 
 def test_an_untouched_trail_holds_and_gives_its_digest(database: Database) -> None:
@@ -57,7 +52,7 @@ def test_an_untouched_trail_holds_and_gives_its_digest(database: Database) -> No
         "UPDATE audit SET at = at + 1 WHERE seq = 10",
         "UPDATE audit SET seq = CASE seq WHEN 3 THEN -4 WHEN 4 THEN -3 ELSE seq END",
         "UPDATE audit_head SET seq = 9",
-        "UPDATE audit_head SET digest = x'00'",
+        "UPDATE audit_head SET digest = (SELECT digest FROM audit WHERE seq = 1)",
         "DELETE FROM audit_head",
     ],
 )

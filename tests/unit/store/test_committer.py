@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,9 @@ from privyseal.model.audit import AuditEvent
 from privyseal.store.audit import AuditTrail
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database
+from privyseal.store.opening import StorePlace, open_store
 from privyseal.store.unit import Transaction
+from tests.stores import make_fail, make_work_again
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
@@ -28,13 +29,6 @@ class Clock:
 
     def now(self) -> datetime:
         return NOW
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "store.db", create=True)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -92,12 +86,25 @@ def test_more_units_than_one_batch_holds(database: Database, committer: GroupCom
     assert len(stored(database)) == 600
 
 
-@pytest.mark.parametrize("error", [NameTaken("taken"), sqlite3.IntegrityError("unique")])
+def twice(transaction: Transaction) -> None:
+    """A unit that a constraint of the database ends, after it had its effect."""
+    note("failed")(transaction)
+    note("failed")(transaction)
+
+
+def unheard_of(transaction: Transaction) -> None:
+    """A value that PostgreSQL does not take, and that SQLite would."""
+    note("failed")(transaction)
+    transaction.execute("UPDATE meta SET value = ? WHERE key = 'failed'", ("\0",))
+    raise NameTaken("taken")
+
+
+@pytest.mark.parametrize("failed_unit", [failing("failed", NameTaken("taken")), twice, unheard_of])
 def test_a_failing_unit_does_not_hurt_its_companions(
-    database: Database, committer: GroupCommitter, error: Exception
+    database: Database, committer: GroupCommitter, failed_unit: Callable[[Transaction], object]
 ) -> None:
     first, failed, last = together(
-        committer.run(note("first")), committer.run(failing("failed", error)), committer.run(note("last"))
+        committer.run(note("first")), committer.run(failed_unit), committer.run(note("last"))
     )
     assert (first, last) == ("first", "last")
     assert isinstance(failed, PrivysealError)
@@ -107,7 +114,7 @@ def test_a_failing_unit_does_not_hurt_its_companions(
 def test_a_constraint_nobody_foresaw_is_an_error_of_ours(committer: GroupCommitter) -> None:
     (found,) = together(committer.run(lambda unit: unit.execute("INSERT INTO meta VALUES ('catalog', 'again')")))
     assert isinstance(found, StoreUnavailable)
-    assert "UNIQUE" in found.what
+    assert "unique" in found.what.casefold()
 
 
 def test_a_bug_in_a_unit_leaves_nobody_waiting_and_nothing_stored(
@@ -133,36 +140,34 @@ def test_requests_under_way_that_never_come_delay_a_commit_but_do_not_stop_it(
     assert stored(database) == {"a", "b"}
 
 
-def trigger(database: Database, table: str, when: str) -> None:
-    """Makes every change of ``table`` fail inside SQLite."""
-    database.writer.execute(f"CREATE TRIGGER fault BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, 'injected'); END")
-
-
 @pytest.mark.parametrize(("table", "when"), [("audit", "INSERT"), ("meta", "INSERT"), ("audit_head", "UPDATE")])
 def test_effect_and_audit_row_are_stored_together_or_not_at_all(
     database: Database, committer: GroupCommitter, table: str, when: str
 ) -> None:
-    trigger(database, table, when)
+    make_fail(database, table, when)
     assert [type(found) for found in together(committer.run(note("a")), committer.run(note("b")))] == [
         StoreUnavailable
     ] * 2
     assert stored(database) == set()
-    database.writer.execute("DROP TRIGGER fault")
+    make_work_again(database, table)
     assert together(committer.run(note("a"))) == ["a"]
     assert stored(database) == {"a"}
 
 
-def test_a_store_that_another_process_is_writing_is_waited_for(database: Database, committer: GroupCommitter) -> None:
-    other = sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    other.execute("INSERT INTO meta VALUES ('theirs', 'y')")
+def test_a_store_that_another_process_is_writing_is_waited_for(
+    place: StorePlace, database: Database, committer: GroupCommitter
+) -> None:
+    other = open_store(place)
+    other.writer.execute("BEGIN IMMEDIATE" if not place.url else "BEGIN")
+    other.writer.execute("UPDATE audit_head SET seq = seq")
+    other.writer.execute("INSERT INTO meta VALUES ('theirs', 'y')")
 
     async def run() -> str:
         waiting = asyncio.create_task(committer.run(note("ours")))
         for _ in range(100):
             await asyncio.sleep(0)  # the loop stays free while the store is not
         assert not waiting.done()
-        threading.Timer(0.02, other.execute, ("COMMIT",)).start()
+        threading.Timer(0.02, other.writer.execute, ("COMMIT",)).start()
         return await asyncio.wait_for(waiting, 10)
 
     assert asyncio.run(run()) == "ours"
@@ -171,13 +176,36 @@ def test_a_store_that_another_process_is_writing_is_waited_for(database: Databas
     other.close()
 
 
-def test_the_version_changes_with_every_commit_of_anybody(database: Database, committer: GroupCommitter) -> None:
+def test_the_version_changes_with_every_commit_of_anybody_within_five_milliseconds(
+    place: StorePlace, database: Database, committer: GroupCommitter
+) -> None:
     versions = [database.version()]
     together(committer.run(note("a")))
-    versions.append(database.version())
-    other = Database(database.path)
+    versions.append(database.version())  # what this process commits shows at once
+    other = open_store(place)
     together(GroupCommitter(other, Clock()).run(note("b")))
     other.close()
+    time.sleep(0.006)
     versions.append(database.version())
     assert len(set(versions)) == 3
     assert database.version() == versions[-1]
+
+
+def test_two_processes_write_one_chain(place: StorePlace, database: Database) -> None:
+    other = open_store(place)
+
+    def write(opened: Database, name: str) -> None:
+        async def run() -> None:
+            committer = GroupCommitter(opened, Clock())
+            for number in range(30):
+                await committer.run(note(f"{name}{number}"))
+
+        asyncio.run(run())
+
+    threads = [threading.Thread(target=write, args=args) for args in ((database, "a"), (other, "b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(stored(database)) == 60
+    other.close()
