@@ -47,11 +47,15 @@ def third_party(sources: list[Source]) -> set[str]:
 
 def test_declared_dependencies_are_those_that_are_imported(project: dict[str, Any]) -> None:
     declared = {distribution(line) for line in project["project"]["dependencies"]}
-    # The extra `ad` is imported late, by name, and by one program of its own, so that nothing else needs it.
-    extra = {distribution(line) for line in project["project"]["optional-dependencies"]["ad"]}
-    assert extra == {"python-ldap"}
+    # The extra `ad` is imported late, by name, and by one program of its own, so that nothing else needs it; the
+    # extra `postgresql` by modules that only an installation with such a store imports.
+    extras = project["project"]["optional-dependencies"]
+    assert {distribution(line) for line in extras["ad"]} == {"python-ldap"}
+    apart = re.compile(r"adapters/ldap_ticket\.py|store/postgresql(_line)?\.py")
     sources = [source for source in all_sources() if source.in_package]
-    assert third_party([source for source in sources if source.in_package != "adapters/ldap_ticket.py"]) == declared
+    assert third_party([source for source in sources if not apart.fullmatch(source.in_package)]) == declared
+    late = third_party([source for source in sources if source.in_package.startswith("store/postgresql")])
+    assert late - declared == {distribution(line) for line in extras["postgresql"]} == {"psycopg"}
 
 
 def test_an_undeclared_import_would_be_found() -> None:

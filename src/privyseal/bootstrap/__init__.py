@@ -23,13 +23,12 @@ from privyseal.store.directories import DirectoryBook, ReceiptBook
 from privyseal.store.engine import Database
 from privyseal.store.enrollments import EnrollmentLog
 from privyseal.store.entities import EntityBook
+from privyseal.store.opening import StorePlace, open_store
 from privyseal.store.profiles import ProfileBook
 from privyseal.store.status import StatusBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-from privyseal.store.inventory import Inventory
-from privyseal.store.opening import StorePlace, open_store
 class Application:
     """Everything that runs, built once. ``keys`` is None when no passphrase was given."""
 
@@ -72,6 +71,11 @@ class Application:
         self.instance.close()
 
 
+def store_place(settings: Settings) -> StorePlace:
+    """Where the store is. Raises PassphraseMissing, UnsafePermissions."""
+    return StorePlace(path=settings.database, url=settings.store_url, password=store_password(settings))
+
+
 def build(settings: Settings, *, passphrase: str | None, create: bool = False) -> Application:
     """Build the application. Raises StoreUnavailable, StoreTooNew, PassphraseWrong."""
     clock, rng = SystemClock(), SystemRng()
@@ -88,11 +92,6 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     directories = DirectoryBook(database, committer)
     catalog = LiveCatalog(
         database=database,
-def store_place(settings: Settings) -> StorePlace:
-    """Where the store is. Raises PassphraseMissing, UnsafePermissions."""
-    return StorePlace(path=settings.database, url=settings.store_url, password=store_password(settings))
-
-
         profiles=profiles,
         authorities=authorities,
         keys=keys,
