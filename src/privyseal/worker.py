@@ -21,6 +21,7 @@ DELIVERY_SECONDS: Final = 15.0
 RETENTION: Final = timedelta(days=90)
 """How long refused attempts and challenges that nobody used are kept."""
 _PURGE_AT_ONCE: Final = 1000
+_BLOCKS_AT_ONCE: Final = 16
 # Between reserving and recording lie milliseconds; what is open for so long met a fault and will not be recorded.
 STALE: Final = timedelta(minutes=10)
 _Work: TypeAlias = Callable[[Application], Awaitable[None]]
@@ -39,6 +40,7 @@ async def work_once(application: Application) -> None:
     purged = await application.enrollments.purge(kept_since, most=_PURGE_AT_ONCE)
     if purged:
         _log.info("forgot %d refused attempts and unused challenges from before %s", purged, kept_since.date())
+    await application.search_index.extend(most=_BLOCKS_AT_ONCE)
     for issuer in application.catalog.issuers():
         now = application.clock.now()
         # A retired CA signs no certificates, but those that it signed still need its CRL and OCSP answers.

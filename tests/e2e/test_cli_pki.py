@@ -199,9 +199,16 @@ def test_lists_filter_and_page(line: CommandLine) -> None:
     serials = [issued(line, name)[0] for name in ("a", "b", "c")]
     found = line.json("certificate", "list", "--device", "LAPTOP", "--status", "valid", "--profile", "wifi")
     assert [item["serial"] for item in found] == serials[::-1]
-    page = line.json("certificate", "list", "--device", "LAPTOP", "--limit", "2")
-    rest = line.json("certificate", "list", "--device", "LAPTOP", "--before", str(page[-1]["id"]))
-    assert [item["serial"] for item in page + rest] == serials[::-1]
+    search = ("certificate", "list", "--where", "device:LAPTOP profile:wifi -status:revoked")
+    first = line.works(*search, "--limit", "2", "-o", "json")
+    cursor = first.err.split("--cursor ")[1].split()[0]
+    rest = line.json(*search, "--cursor", cursor)
+    assert [item["serial"] for item in first.data + rest] == serials[::-1]
+    assert line("certificate", "list", "--cursor", cursor).code == 2
+    assert line.works(*search, "--count").out.strip() == "3"
+    assert line.json(*search, "--columns", "fingerprint,key_type")[0]["key_type"]
+    refused = line("certificate", "list", "--where", "stauts:valid")
+    assert (refused.code, "did you mean status:?" in refused.err) == (2, True)
     assert len(line.json("certificate", "list", "--text", "LAPTOP.contoso")) == 3
     assert {item["kind"] for item in line.json("certificate", "list")} == {"ca", "ra", "ocsp", "end-entity"}
     assert line.json("certificate", "list", "--user", "ada") == []

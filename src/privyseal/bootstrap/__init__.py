@@ -23,8 +23,10 @@ from privyseal.store.directories import DirectoryBook, ReceiptBook
 from privyseal.store.engine import Database
 from privyseal.store.enrollments import EnrollmentLog
 from privyseal.store.entities import EntityBook
+from privyseal.store.inventory import Inventory
 from privyseal.store.opening import StorePlace, open_store
 from privyseal.store.profiles import ProfileBook
+from privyseal.store.search_index import SearchIndex
 from privyseal.store.status import StatusBook
 
 
@@ -43,6 +45,8 @@ class Application:
     profiles: ProfileBook
     entities: EntityBook
     certificates: CertificateLedger
+    inventory: Inventory
+    search_index: SearchIndex
     enrollments: EnrollmentLog
     status_book: StatusBook
     directories: DirectoryBook
@@ -120,6 +124,8 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         profiles=profiles,
         entities=entities,
         certificates=certificates,
+        inventory=Inventory(database),
+        search_index=SearchIndex(database, committer),
         enrollments=enrollments,
         status_book=status_book,
         directories=directories,

@@ -39,6 +39,7 @@ class DrawnCertificate:
     san: str
     not_after: datetime
     remark: str
+    sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,8 @@ class CertificateForm:
         rules = issuer.rules(spki=spki, subject=subject, ca=False, exact=exact)
         linted = prepare_certificate(content, rules, algorithm=issuer.algorithm, issuer_id=issuer.id)
         shown = ", ".join(f"{name.kind.value}:{name.value}" for name in names.san)
-        return DrawnCertificate(linted, names.subject.to_text(), shown, not_after, remark)
+        sid = names.sid.text if names.sid else ""
+        return DrawnCertificate(linted, names.subject.to_text(), shown, not_after, remark, sid)
 
     def _validity(self, now: datetime, wish: timedelta | None) -> tuple[datetime, datetime, str]:
         profile, issuer, remark = self.profile, self.issuer, ""

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``privyseal certificate list|get|status``: the inventory, read only."""
+"""``privyseal certificate list|count|get|status``: the inventory, read only."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from privyseal.bootstrap import Application
 from privyseal.ca.issuer import Issuer
 from privyseal.cli.inspecting import describe_certificate, first_certificate
-from privyseal.cli.output import moment, pem, show_item, show_list, write_text
+from privyseal.cli.output import moment, pem, show_item, show_list, write_json, write_text
 from privyseal.cli.session import Session
 from privyseal.cli.values import read_given
 from privyseal.cli.verb import verb
@@ -23,10 +26,19 @@ from privyseal.model.certificate import (
     format_serial,
     parse_serial,
 )
-from privyseal.store.queries import STATUSES, CertificateFilter, list_certificates, status_word
+from privyseal.model.search.grammar import parse_search
+from privyseal.model.search.query import LARGEST_PAGE, Status
+from privyseal.store.queries import status_word
 from privyseal.x509.certificate import read_certificate
+from privyseal.x509.keys import describe_key, load_public_key
 
 _FILE_LIMIT = 1 << 20
+_FROM_BYTES: Final = frozenset({"key_type", "fingerprint"})
+COLUMNS: Final = (
+    "id", "serial", "ca", "ca_version", "kind", "status", "subject", "san", "sid", "profile", "profile_revision",
+    "entity", "not_before", "not_after", "protocol", "requester", "revoked_at", "reason", "invalid_since", "key_type",
+    "fingerprint",
+)  # fmt: skip
 
 
 def certificate_item(application: Application, record: CertificateRecord) -> dict[str, Any]:
@@ -36,10 +48,12 @@ def certificate_item(application: Application, record: CertificateRecord) -> dic
         "id": record.id,
         "serial": format_serial(record.serial),
         "ca": record.issuer,
+        "ca_version": record.issuer_version,
         "kind": record.kind.value,
         "status": status_word(record, application.clock.now()),
         "subject": record.subject,
         "san": record.san or None,
+        "sid": record.sid or None,
         "profile": record.profile or None,
         "profile_revision": record.profile_revision or None,
         "entity": record.entity or None,
@@ -53,53 +67,100 @@ def certificate_item(application: Application, record: CertificateRecord) -> dic
     }
 
 
+def chosen_columns(text: str | None) -> tuple[str, ...]:
+    """The columns that a caller names; empty when none are. Raises InvalidValue."""
+    chosen = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    for name in chosen:
+        if name not in COLUMNS:
+            raise InvalidValue(f"column {name[:40]!r} is not one of {', '.join(COLUMNS)}")
+    return chosen
+
+
+def shown_item(application: Application, record: CertificateRecord, columns: tuple[str, ...]) -> dict[str, Any]:
+    """The chosen columns, or all but those for which the certificate itself must be read."""
+    item = certificate_item(application, record)
+    if _FROM_BYTES & set(columns) and record.status is not CertificateStatus.RESERVED:
+        encoded = application.certificates.encoded(record.id)
+        key = load_public_key(read_certificate(encoded).spki)
+        item |= {"key_type": describe_key(key), "fingerprint": sha256(encoded).hexdigest()}
+    return {name: item.get(name) for name in columns} if columns else item
+
+
+WHERE: Final = click.option(
+    "--where", default="", metavar="SEARCH", help="A search, for example 'status:expiring ends:<30d'."
+)
+COLUMNS_OPTION: Final = click.option("--columns", metavar="A,B,...", help="Which columns, in this order.")
+_SEARCHING: Final = ("Search", "privyseal explain search tells the language of --where. Other options only narrow it.")
+
+
 @verb(
     "list",
     examples=(
         "certificate list",
-        "certificate list --status expiring --profile wifi-device",
+        "certificate list --where 'status:expiring profile:wifi-device ends:<30d'",
+        "certificate list --where '-status:revoked \"ou=sales\"' --columns serial,subject,fingerprint",
         "certificate list --device LAPTOP-042 -o json",
-        "certificate list --text contoso.com --limit 200",
+        "certificate list --status revoked --count",
     ),
+    notes=_SEARCHING,
 )
-@click.option("--profile", default="", metavar="NAME", help="Only of this profile.")
-@click.option("--status", type=click.Choice(STATUSES), help="expiring: the last fifth of its life.")
+@WHERE
+@click.option("--profile", metavar="NAME", help="Only of this profile.")
+@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only with this status.")
 @click.option("--device", metavar="NAME", help="Only of this device.")
 @click.option("--user", metavar="NAME", help="Only of this user.")
-@click.option("--text", default="", metavar="TEXT", help="Occurs in subject, SAN or entity name.")
+@click.option("--text", metavar="TEXT", help="Occurs in subject, SAN or entity name.")
 @click.option("--kind", type=click.Choice([kind.value for kind in CertificateKind]), help="Default: all kinds.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-@click.option("--before", type=click.IntRange(0), default=0, metavar="ID", help="Begin below this id.")
+@COLUMNS_OPTION
+@click.option("--count", "only_count", is_flag=True, help="Only say how many there are.")
+@click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True, help="At most so many.")
+@click.option("--cursor", default="", metavar="CURSOR", help="The next page, as the page before said.")
 def list_all(
-    session: Session,
-    profile: str,
-    status: str | None,
-    device: str | None,
-    user: str | None,
-    text: str,
-    kind: str | None,
-    limit: int,
-    before: int,
+    session: Session, where: str, columns: str | None, only_count: bool, limit: int, cursor: str, **only: str | None
 ) -> None:
     """List certificates, newest first, a page at a time. CA, RA and OCSP certificates are listed as well."""
-    if device is not None and user is not None:
-        raise click.UsageError("say --device or --user, not both", click.get_current_context())
-    named = device if device is not None else user
-    wanted = CertificateFilter(
-        profile=profile,
-        status=status or "",
-        kind=kind or "",
-        entity_kind="" if named is None else "device" if device is not None else "user",
-        entity=named or "",
-        text=text,
-    )
+    chosen = chosen_columns(columns)
     with session.application() as application:
-        now = application.clock.now()
-        records = list_certificates(application.database, wanted, before=before, limit=limit, now=now)
-        items = [certificate_item(application, record) for record in records]
-        show_list(session, items, ("serial", "status", "subject", "ca", "profile", "entity", "not_after"))
-        if len(records) == limit:
-            session.say(f"  more  add --before {records[-1].id}")
+        search = parse_search(_narrowed(where, only), now=application.clock.now())
+        if only_count:
+            number = asyncio.run(application.inventory.count(search))
+            write_json({"count": number}) if session.output == "json" else write_text(str(number))
+            return
+        page = application.inventory.page(search, limit=limit, cursor=cursor)
+        items = [shown_item(application, record, chosen) for record in page.records]
+        show_list(session, items, chosen or ("serial", "status", "subject", "ca", "profile", "entity", "not_after"))
+        if page.cursor:
+            session.say(f"  more  add --cursor {page.cursor}")
+
+
+def _narrowed(where: str, only: Mapping[str, str | None]) -> str:
+    words = [where]
+    for name, value in only.items():
+        if value is not None:
+            quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+            words.append(f'{name}:"{quoted}"')
+    return " ".join(words).strip()
+
+
+@verb("count", examples=("certificate count", "certificate count -o json"))
+def count(session: Session) -> None:
+    """Count certificates by status, for each CA version: active, of these expiring, expired, revoked, all."""
+    with session.application() as application:
+        now = int(application.clock.now().timestamp())
+        items = [
+            {
+                "ca": found.issuer,
+                "version": found.version,
+                "active": found.active,
+                "expiring": found.expiring,
+                "expired": found.expired,
+                "revoked": found.revoked,
+                "reserved": found.reserved,
+                "total": found.total,
+            }
+            for found in asyncio.run(application.inventory.status_counts(now=now))
+        ]
+        show_list(session, items, ("ca", "version", "active", "expiring", "expired", "revoked", "total"))
 
 
 @verb(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from privyseal.model.authority import CaKind, CaState
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.delivery import DeliveryState
 from privyseal.model.profile import ChainShape
-from privyseal.store.queries import CertificateFilter, count_certificates
+from privyseal.model.search.query import Search
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.spki import encode_public_key
 
@@ -295,7 +296,7 @@ def reservations(patient: Patient) -> Iterator[Finding]:
             ("privyseal serve settles them at its start: the serials are revoked",),
         )
     else:
-        total = count_certificates(application.database, CertificateFilter(), now=patient.now)
+        total = asyncio.run(application.inventory.count(Search((), int(patient.now.timestamp()))))
         yield _ok(f"{total} certificates, none left half done")
 
 

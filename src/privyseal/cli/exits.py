@@ -39,6 +39,8 @@ EXITS: Final[Mapping[type[PrivysealError], Exit]] = MappingProxyType(
     {
         errors.InputError: Exit.FAILED,
         errors.InvalidValue: Exit.USAGE,
+        errors.SearchInvalid: Exit.USAGE,
+        errors.CursorInvalid: Exit.USAGE,
         errors.InvalidName: Exit.USAGE,
         errors.InvalidSid: Exit.USAGE,
         errors.UnknownVariable: Exit.USAGE,

@@ -12,6 +12,7 @@ from privyseal.cli.output import show_item, show_list, write_text
 from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
 from privyseal.errors import NotFound, PrivysealError
+from privyseal.model.search.guide import FIELDS, RULES, guide
 
 
 def all_codes() -> dict[int, type[PrivysealError]]:
@@ -25,11 +26,20 @@ def runbook(code: int) -> str:
     return (files("privyseal") / "runbooks" / f"{code}.md").read_text("utf-8")
 
 
-@verb("explain", examples=("explain 8004", "explain 6103 -o json", "explain"))
+@verb("explain", examples=("explain 8004", "explain 6103 -o json", "explain search", "explain"))
 @click.argument("code", required=False)
 def command(session: Session, code: str | None) -> None:
-    """Explain an error code: what it means, why it comes, how to mend it. Without a code, list all of them."""
+    """Explain an error code: what it means, why it comes, how to mend it. Without a code, list all of them.
+
+    `explain search` tells the language in which certificates are searched.
+    """
     known = all_codes()
+    if code == "search":
+        if session.output == "json":
+            show_item(session, {"rules": list(RULES), "fields": {field.value: text for field, text in FIELDS.items()}})
+        else:
+            write_text(guide())
+        return
     if code is None:
         items = [{"code": number, "name": item.__name__, "title": item.title} for number, item in known.items()]
         show_list(session, items, ("code", "title"))

@@ -75,7 +75,9 @@ TREE: Final = Branch(
         "certificate": Branch(
             "Certificates: issued, revoked, expired.",
             {
-                "list": Leaf(f"{_CLI}.certificates:list_all", "List certificates, newest first."),
+                "list": Leaf(f"{_CLI}.certificates:list_all", "List or search certificates, newest first."),
+                "count": Leaf(f"{_CLI}.certificates:count", "Count certificates by status, for each CA."),
+                "export": Leaf(f"{_CLI}.certificate_export:export", "Write all that match: CSV, JSON or JSON lines."),
                 "get": Leaf(f"{_CLI}.certificates:get", "Show one certificate."),
                 "issue": Leaf(f"{_CLI}.issuing:issue", "Issue to a device or user that you vouch for."),
                 "revoke": Leaf(f"{_CLI}.issuing:revoke", "Revoke; CRL and OCSP say so at once."),

@@ -35,6 +35,7 @@ class CertificateRecord:
 
     id: int
     issuer: str
+    issuer_version: int
     serial: int
     kind: CertificateKind
     status: CertificateStatus
@@ -48,6 +49,8 @@ class CertificateRecord:
     not_after: datetime
     protocol: str
     requester: str
+    sid: str
+    """The SID inside the certificate; empty when it carries none."""
     revocation: Revocation | None
 
 

@@ -53,6 +53,8 @@ class Claim:
     entity_id: int | None = None
     subject: str = ""
     san: str = ""
+    sid: str = ""
+    """The SID inside the certificate."""
     transaction_id: str = ""
     key_hash: bytes = b""
     evidence: bytes = b""

@@ -196,7 +196,7 @@ class RegistrationAuthority:
             rng=self._rng,
             wish=request.requested_validity,
         )
-        claim = replace(claim, subject=drawn.subject, san=drawn.san, remark=drawn.remark)
+        claim = replace(claim, subject=drawn.subject, san=drawn.san, sid=drawn.sid, remark=drawn.remark)
         certificate = await issue(
             drawn.linted,
             self._catalog.signer(form.issuer.id),

@@ -23,7 +23,8 @@ from privyseal.x509.tbs import assemble
 
 RECORD_COLUMNS: Final = (
     "c.id, a.name, c.serial, c.kind, c.status, c.subject, c.san, c.profile, c.profile_revision, c.entity_id, "
-    "coalesce(e.name, ''), c.not_before, c.not_after, c.protocol, c.requester, r.at, r.reason, r.invalid_since"
+    "coalesce(e.name, ''), c.not_before, c.not_after, c.protocol, c.requester, r.at, r.reason, r.invalid_since, "
+    "a.version, c.sid"
 )
 RECORD_SOURCE: Final = (
     "certificates c LEFT JOIN authorities a ON a.id = c.issuer_id LEFT JOIN entities e ON e.id = c.entity_id "
@@ -31,8 +32,8 @@ RECORD_SOURCE: Final = (
 )
 _INSERT: Final = (
     "INSERT INTO certificates (issuer_id, serial, kind, status, subject, san, profile, profile_revision, entity_id, "
-    "not_before, not_after, protocol, requester, reserved_at, reserved_by) "
-    "VALUES (?,?,?,'reserved',?,?,?,?,?,?,?,?,?,?,?)"
+    "not_before, not_after, protocol, requester, reserved_at, reserved_by, sid) "
+    "VALUES (?,?,?,'reserved',?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _DER: Final = (
     "SELECT t.tbs, t.algorithm, s.signature FROM certificate_tbs t JOIN certificate_signatures s "
@@ -115,6 +116,7 @@ def record_from(row: Row) -> CertificateRecord:
     return CertificateRecord(
         id=row[0],
         issuer=row[1] or "",
+        issuer_version=row[18] or 0,
         serial=int.from_bytes(row[2], "big"),
         kind=CertificateKind(row[3]),
         status=CertificateStatus(row[4]),
@@ -128,6 +130,7 @@ def record_from(row: Row) -> CertificateRecord:
         not_after=from_seconds(row[12]),
         protocol=row[13],
         requester=row[14],
+        sid=row[19] or "",
         revocation=revocation,
     )
 
@@ -142,7 +145,7 @@ def _reserve(transaction: Transaction, linted: LintedTbs, claim: Claim, *, insta
         (
             linted.issuer_id, serial_blob(content.serial), claim.kind.value, claim.subject, claim.san, claim.profile,
             claim.profile_revision, claim.entity_id, to_seconds(content.not_before), to_seconds(content.not_after),
-            claim.protocol, claim.requester, now, instance,
+            claim.protocol, claim.requester, now, instance, claim.sid or None,
         ),
     )  # fmt: skip
     transaction.execute(

@@ -69,6 +69,7 @@ certificates = Table(
     _id(), _int("issuer_id"), _blob("serial"), _text("kind"), _text("status"), _text("subject"), _text("san"),
     _text("profile"), _int("profile_revision"), _int("entity_id", null=True), _int("not_before"),
     _int("not_after"), _text("protocol"), _text("requester"), _int("reserved_at"), _text("reserved_by"),
+    _text("sid", null=True),
     UniqueConstraint("issuer_id", "serial"),
     Index("certificates_reserved", "id", sqlite_where=text("status = 'reserved'"),
           postgresql_where=text("status = 'reserved'")),
@@ -101,6 +102,13 @@ crls = Table(
     Column("issuer_id", Integer, primary_key=True), Column("number", Integer, primary_key=True),
     _int("this_update"), _int("next_update"), _text("state"), _blob("crl", null=True),
     sqlite_strict=True,
+)  # fmt: skip
+
+# Which rows of a block of certificates have a term; see store/search_index.py. Filled after issuance, never inside it.
+search_terms = Table(
+    "search_terms", metadata,
+    Column("block", Integer, primary_key=True), Column("term", Text, primary_key=True), _blob("bits"),
+    sqlite_strict=True, sqlite_with_rowid=False,
 )  # fmt: skip
 
 blocked_keys = Table(

@@ -19,6 +19,7 @@ from privyseal.store.committer import GroupCommitter
 from privyseal.store.deliveries import withdraw_revoked
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
+from privyseal.store.search_index import index_revocation, unindex_revocation
 from privyseal.store.unit import Transaction, bump_catalog
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.tbs import assemble, revoked_entry
@@ -204,6 +205,8 @@ def _store_revocation(
         _block_key(transaction, certificate_id)
     entry = revoked_entry(serial, revocation.at, reason=int(revocation.reason), invalid_since=since)
     transaction.execute("UPDATE certificates SET status = 'revoked' WHERE id = ?", (certificate_id,))
+    unindex_revocation(transaction, certificate_id)
+    index_revocation(transaction, certificate_id, at=to_seconds(revocation.at), reason=int(revocation.reason))
     withdraw_revoked(transaction, certificate_id)
     # So that a crash before the next CRL leaves a trace, and the next start publishes it.
     transaction.execute(

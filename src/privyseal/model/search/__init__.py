@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search language of the inventory: one text for command line, API and console; pure."""

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the index knows of a search: for each block the rows that match for sure, and those that may match.
+
+The second set always holds the first, and every row that matches. What lies between is decided by its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from privyseal.model.search.query import Among, Clause, Field, Holds, Search, Status, Within
+from privyseal.store.engine import Database
+from privyseal.store.search_sql import stored
+from privyseal.store.search_terms import ALL, BLOCK, DAY, HOLD, REVOKED, bucket, day, gather, grams, unpack
+
+_MOST_GRAMS: Final = 4
+_FARTHEST: Final = DAY * 9_999_999
+_PREFIXES: Final = {
+    Field.PROFILE: "p", Field.REVISION: "v", Field.KIND: "k", Field.PROTOCOL: "o", Field.REASON: "x",
+    Field.ISSUED: "d", Field.ENDS: "e", Field.REVOKED: "r",
+}  # fmt: skip
+_IDS: Final = {
+    Field.SERIAL: "SELECT id FROM certificates WHERE issuer_id IN (SELECT id FROM authorities) AND serial = ?",
+    Field.ENTITY: "SELECT c.id FROM entities e JOIN certificates c ON c.entity_id = e.id "
+    "WHERE e.kind IN ('device', 'user') AND e.name = ?",
+    Field.DEVICE: "SELECT c.id FROM entities e JOIN certificates c ON c.entity_id = e.id "
+    "WHERE e.kind = 'device' AND e.name = ?",
+    Field.USER: "SELECT c.id FROM entities e JOIN certificates c ON c.entity_id = e.id "
+    "WHERE e.kind = 'user' AND e.name = ?",
+}
+
+
+class Known(NamedTuple):
+    """Rows of one block: those that match for sure, and those that may."""
+
+    sure: int
+    maybe: int
+
+
+def _both(one: Known, other: Known) -> Known:
+    return Known(one.sure & other.sure, one.maybe & other.maybe)
+
+
+def _either(one: Known, other: Known) -> Known:
+    return Known(one.sure | other.sure, one.maybe | other.maybe)
+
+
+class SearchPlan:
+    """One search over the index. Cheap clauses are asked first; a block where nothing is left is left at once."""
+
+    def __init__(self, database: Database, search: Search) -> None:
+        self._database = database
+        self._now = search.now
+        self._only: set[int] | None = None
+        """The blocks in question, where a clause names rows one by one."""
+        self._rarest: dict[str, tuple[str, ...]] = {}
+        asked = [(self._probe(clause), clause.negated) for clause in sorted(search.clauses, key=_cost)]
+        self._asked: list[tuple[Callable[[int], Known], bool]] = asked
+
+    def blocks(self, top: int) -> list[int]:
+        """Blocks below ``top`` in which something may match, the newest first."""
+        if self._only is None:
+            return list(range(top - 1, -1, -1))
+        return sorted((block for block in self._only if block < top), reverse=True)
+
+    def known(self, block: int) -> Known:
+        """What the index knows of one block."""
+        everything = self._term(block, ALL)
+        found = Known(everything, everything)
+        for probe, negated in self._asked:
+            told = probe(block)
+            if negated:
+                told = Known(everything & ~told.maybe, everything & ~told.sure)
+            found = _both(found, told)
+            if not found.maybe:
+                break
+        return found
+
+    def issued_by(self, block: int, issuer_id: int) -> int:
+        """The rows of a block that one CA version signed."""
+        return self._term(block, f"i{issuer_id}")
+
+    def status(self, block: int, status: Status) -> Known:
+        """The rows of a block with this status."""
+        everything, revoked = self._term(block, ALL), self._term(block, REVOKED)
+        if status is Status.RESERVED:
+            return Known(0, 0)
+        if status in (Status.REVOKED, Status.HELD):
+            rows = revoked if status is Status.REVOKED else self._term(block, f"x{HOLD}")
+            return Known(rows, rows)
+        live = everything & ~revoked
+        ended = self._days(block, "e", None, self._now + 1)
+        late = self._days(block, "l", None, self._now + 1)
+        if status is Status.EXPIRED:
+            return Known(live & ended.sure, live & ended.maybe)
+        lasting = Known(live & ~ended.maybe, live & ~ended.sure)
+        if status is Status.ACTIVE:
+            return lasting
+        if status is Status.EXPIRING:
+            return _both(lasting, late)
+        return _both(lasting, Known(live & ~late.maybe, live & ~late.sure))
+
+    # --- clauses -------------------------------------------------------------------------------------
+
+    def _probe(self, clause: Clause) -> Callable[[int], Known]:
+        if isinstance(clause, Holds):
+            return partial(self._text, clause)
+        if isinstance(clause, Within):
+            return partial(self._days, prefix=_PREFIXES[clause.field], since=clause.since, until=clause.until)
+        if clause.field is Field.STATUS:
+            return partial(self._statuses, tuple(map(Status, clause.values)))
+        if clause.field in _IDS:
+            return self._rows(clause)
+        if clause.field in (Field.SID, Field.REQUESTER):
+            prefix = "s" if clause.field is Field.SID else "q"
+            return partial(self._union, [bucket(prefix, value) for value in clause.values], exact=False)
+        if clause.field in (Field.ISSUER, Field.VERSION):
+            return partial(self._union, self._issuers(clause), exact=True)
+        prefix = _PREFIXES[clause.field]
+        return partial(self._union, [f"{prefix}{stored(clause.field, value)!s}" for value in clause.values], exact=True)
+
+    def _rows(self, clause: Among) -> Callable[[int], Known]:
+        sets: dict[int, list[int]] = {}
+        for value in clause.values:
+            for (certificate_id,) in self._database.read(_IDS[clause.field], (stored(clause.field, value),)):
+                sets.setdefault(certificate_id // BLOCK, []).append(certificate_id % BLOCK)
+        found = {block: gather(places) for block, places in sets.items()}
+        if not clause.negated:
+            self._only = set(found) if self._only is None else self._only & set(found)
+        return lambda block: Known(found.get(block, 0), found.get(block, 0))
+
+    def _issuers(self, clause: Among) -> list[str]:
+        rows = self._database.read("SELECT id, name, version FROM authorities")
+        at = 1 if clause.field is Field.ISSUER else 2
+        return [f"i{row[0]}" for row in rows if str(row[at]) in clause.values]
+
+    def _statuses(self, wanted: tuple[Status, ...], block: int) -> Known:
+        found = Known(0, 0)
+        for status in wanted:
+            found = _either(found, self.status(block, status))
+        return found
+
+    def _union(self, terms: list[str], block: int, *, exact: bool) -> Known:
+        rows = 0
+        for bits in self._terms(block, terms).values():
+            rows |= bits
+        return Known(rows if exact else 0, rows)
+
+    def _days(self, block: int, prefix: str, since: int | None, until: int | None) -> Known:
+        start, end = since or 0, _FARTHEST if until is None else until
+        sure = maybe = 0
+        rows = self._database.read(
+            "SELECT term, bits FROM search_terms WHERE block = ? AND term >= ? AND term <= ?",
+            (block, day(prefix, start), day(prefix, end - 1)),
+        )
+        for term, packed in rows:
+            first, bits = int(term[1:]) * DAY, unpack(packed)
+            maybe |= bits
+            if start <= first and first + DAY <= end:
+                sure |= bits
+        return Known(sure, maybe)
+
+    def _text(self, clause: Holds, block: int) -> Known:
+        found = Known(0, 0)
+        for needle in clause.needles:
+            rows = self._needle(needle, block)
+            whole = len(needle) == 3 and clause.field is Field.TEXT
+            found = _either(found, Known(rows if whole else 0, rows))
+        return found
+
+    def _needle(self, needle: str, block: int) -> int:
+        """Rows with every gram of the needle, or with the few that were the rarest in the first block."""
+        chosen = self._rarest.get(needle)
+        wanted = chosen or tuple(f"t{gram}" for gram in grams(needle))
+        found = self._terms(block, wanted)
+        if chosen is None:
+            sizes = {term: found[term].bit_count() if term in found else 0 for term in wanted}
+            self._rarest[needle] = tuple(sorted(wanted, key=lambda term: sizes[term])[:_MOST_GRAMS])
+        if len(found) < len(wanted):
+            return 0
+        rows = -1
+        for bits in found.values():
+            rows &= bits
+        return rows
+
+    # --- terms ---------------------------------------------------------------------------------------
+
+    def _term(self, block: int, term: str) -> int:
+        return self._terms(block, (term,)).get(term, 0)
+
+    def _terms(self, block: int, terms: list[str] | tuple[str, ...]) -> Mapping[str, int]:
+        if not terms:
+            return {}
+        values: dict[str, Any] = {f"t{at}": term for at, term in enumerate(terms)}
+        listed = ", ".join(f":{name}" for name in values)
+        rows = self._database.read(
+            f"SELECT term, bits FROM search_terms WHERE block = :block AND term IN ({listed})",
+            {"block": block, **values},
+        )
+        return {term: unpack(bits) for term, bits in rows}
+
+
+def _cost(clause: Clause) -> int:
+    if isinstance(clause, Among):
+        return 0 if clause.field in _IDS else 2 if clause.field is Field.STATUS else 1
+    return 3 if isinstance(clause, Within) else 4

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search index in its smallest parts: terms of one certificate, and the set of rows of a block that have a term.
+
+A block is ``BLOCK`` consecutive ids. A set of rows is a Python integer, one bit for each row of the block; stored it is
+either all its octets or, when few bits are set, a list of 16-bit numbers.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from sys import byteorder
+from typing import Final
+from zlib import crc32
+
+from privyseal.model.search.query import EXPIRING_FROM, fold
+
+BLOCK: Final = 4096
+_OCTETS: Final = BLOCK // 8
+ALL: Final = "*"
+REVOKED: Final = "R"
+HOLD: Final = 6
+"""CRLReason certificateHold."""
+DAY: Final = 86400
+_BUCKETS: Final = 1024
+
+
+def late_from(not_before: int, not_after: int) -> int:
+    """The first second at which a certificate counts as expiring."""
+    return not_before - (-EXPIRING_FROM * (not_after - not_before) // 100)
+
+
+def day(prefix: str, seconds: int) -> str:
+    """The term of a day; terms of one kind sort like their days."""
+    return f"{prefix}{min(max(seconds // DAY, 0), 9_999_999):07}"
+
+
+def bucket(prefix: str, value: str) -> str:
+    """One of few terms for a value of which there are many: it leaves few rows to look at."""
+    return f"{prefix}{crc32(value.encode()) % _BUCKETS}"
+
+
+def grams(text: str) -> set[str]:
+    """Every three characters in a row, folded."""
+    folded = fold(text)
+    return {folded[at : at + 3] for at in range(len(folded) - 2)}
+
+
+def pack(bits: int) -> bytes:
+    """As stored."""
+    if bits.bit_count() * 2 >= _OCTETS:
+        return bits.to_bytes(_OCTETS, "little")
+    places = array("H", members(bits))
+    if byteorder == "big":
+        places.byteswap()
+    return places.tobytes()
+
+
+def unpack(stored: bytes) -> int:
+    """As stored, to a set."""
+    if len(stored) == _OCTETS:
+        return int.from_bytes(stored, "little")
+    places = array("H", stored)
+    if byteorder == "big":
+        places.byteswap()
+    return gather(places)
+
+
+def gather(places: Iterable[int]) -> int:
+    """The set of these rows of a block."""
+    octets = bytearray(_OCTETS)
+    for place in places:
+        octets[place >> 3] |= 1 << (place & 7)
+    return int.from_bytes(octets, "little")
+
+
+def members(bits: int) -> list[int]:
+    """The rows of a set, in order."""
+    found = []
+    for index, octet in enumerate(bits.to_bytes(_OCTETS, "little")):
+        while octet:
+            low = octet & -octet
+            found.append(index * 8 + low.bit_length() - 1)
+            octet ^= low
+    return found
