@@ -29,9 +29,17 @@ environment_ready() {
     return 1
 }
 
-# The first of the usual names that is really there (a pyenv shim may only pretend) and new enough.
+# The distribution's own Python when PATH leads to it and it can make an environment: distributions build theirs with
+# profile and link-time optimisation, which a pyenv build usually lacks, and it gets security updates with the system.
+# Else the first of the usual names that is really there (a pyenv shim may only pretend) and new enough.
 find_python() {
-    local name
+    local name own=/usr/bin/python3
+    if [[ :$PATH: == *:/usr/bin:* ]] &&
+        "$own" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 &&
+        { "$own" -c 'import ensurepip, venv' || "$own" -m pip --version; } >/dev/null 2>&1; then
+        echo "$own"
+        return
+    fi
     for name in python3.13 python3.12 python3.11 python3; do
         if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             echo "$name"
@@ -52,7 +60,7 @@ make_empty_environment() {
     if "$python" -m pip --version >/dev/null 2>&1 && "$python" -m venv --clear --without-pip "$venv" >&2; then
         return
     fi
-    package=$python-venv
+    package=${python##*/}-venv
     [[ "$(python3 -V 2>/dev/null)" != "$("$python" -V)" ]] || package=python3-venv
     give_up "$python cannot make an environment" "it was installed without its venv part, and without pip" \
         "sudo apt-get install -y $package"

@@ -60,6 +60,16 @@ def test_without_venv_and_pip_it_says_the_one_command(programs: Path, tmp_path: 
     assert "Traceback" not in seen.text
 
 
+def test_the_distributions_python_comes_first_and_any_other_where_it_is_not_on_the_path(programs: Path) -> None:
+    python(programs, "python3.13", f'exec {sys.executable} "$@"')
+    look = ["bash", "-c", f'source "{ROOT}/tools/environment.sh"; find_python']
+    assert run(look, environment={"PATH": str(programs)}).text.strip() == "python3.13"
+    own = Path("/usr/bin/python3")
+    if not own.exists() or run([str(own), "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"]).code:
+        pytest.skip("the distribution's Python is older than 3.11, or cannot make an environment")
+    assert run(look, environment={"PATH": f"{programs}:/usr/bin"}).text.strip() == str(own)
+
+
 def test_a_failed_installation_is_not_believed_the_next_time(programs: Path, tmp_path: Path) -> None:
     script = f'[[ $* == *"-m pip"* || $* == *ensurepip* ]] && exit 1; exec {sys.executable} "$@"'
     python(programs, "python3", script.replace("== *ensurepip*", "== *never*"))

@@ -113,12 +113,21 @@ def test_an_endless_request_line_and_endless_headers_are_refused(server: ServerP
             assert (status(connection) if found is None else found) in (0, 400)
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /"])
-def test_a_head_that_never_ends_is_not_waited_for_for_ever(
+_POST = b"POST /scep/wifi-device?operation=PKIOperation HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HT", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /", _POST, _POST + b"12345678",
+     b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" + _POST + b"1"],
+)  # fmt: skip
+def test_a_head_or_body_that_never_ends_is_not_waited_for_for_ever(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
     assert serve._HEAD_SECONDS <= 30
+    assert serve._BODY_SECONDS <= 30
     monkeypatch.setattr(serve, "_HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(serve, "_BODY_SECONDS", 0.05)
     config = uvicorn.Config(installation.http, lifespan="off", http=serve.BoundedHttp, log_config=None)
     config.load()
 

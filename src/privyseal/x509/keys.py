@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -47,9 +47,23 @@ _SMALL_PRIMES_PRODUCT = math.prod(_odd_primes(1000))
 _ROCA_PRIMES = _odd_primes(168)
 _ROCA_PRODUCT = math.prod(_ROCA_PRIMES)
 _ROCA_MASKS = [(p, mask) for p in _ROCA_PRIMES if (mask := _powers_of_65537(p)).bit_count() < p - 1]
-_SQUARES_64 = frozenset(n * n % 64 for n in range(64))
-_RESIDUES = 64 * 45045
-_SQUARES_45045 = frozenset(n * n % 45045 for n in range(45045))
+
+
+def _steps_to_squares(small: int) -> tuple[int, ...]:
+    """For each residue r of ``small``: bit a is set when a*a - r is a square modulo ``small``."""
+    squares = {n * n % small for n in range(small)}
+    places = range(_FERMAT_ROUNDS + small)
+    return tuple(sum(((a * a - r) % small in squares) << a for a in places) for r in range(small))
+
+
+@cache
+def _sieve() -> tuple[tuple[int, tuple[int, ...]], ...]:
+    return tuple((small, _steps_to_squares(small)) for small in _SIEVE_OF)
+
+
+_SIEVE_OF = (64, 9, 5, 7, 11, 13, 17, 19, 23)
+_SIEVE_PRODUCT = math.prod(_SIEVE_OF)
+_ALL_ROUNDS = (1 << _FERMAT_ROUNDS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +171,14 @@ def check_rsa_numbers(modulus: int, exponent: int) -> None:
 def _check_primes_apart(modulus: int) -> None:
     # Fermat: n = a*a - b*b is found at once when the primes are close, for a starts at the root of n.
     first = math.isqrt(modulus - 1) + 1
-    # Nearly all rounds are decided by residues, in small numbers; only one in about 200 takes the costly root.
-    a, square = first % _RESIDUES, (first * first - modulus) % _RESIDUES
-    for step in range(_FERMAT_ROUNDS):
-        if square & 63 in _SQUARES_64 and square % 45045 in _SQUARES_45045:
-            candidate = (first + step) ** 2 - modulus
-            if math.isqrt(candidate) ** 2 == candidate:
-                raise WeakKey("the two RSA primes are so close that Fermat's method finds them")
-        square = (square + 2 * a + 1) % _RESIDUES
-        a += 1
+    # Bit s of ``left``: a = first + s may still give a square. Residues decide all rounds at once, but for one in
+    # about 800, which takes the costly root.
+    left, start, residue = _ALL_ROUNDS, first % _SIEVE_PRODUCT, modulus % _SIEVE_PRODUCT
+    for small, steps in _sieve():
+        left &= steps[residue % small] >> start % small
+    while left:
+        step = (left & -left).bit_length() - 1
+        left &= left - 1
+        candidate = (first + step) ** 2 - modulus
+        if math.isqrt(candidate) ** 2 == candidate:
+            raise WeakKey("the two RSA primes are so close that Fermat's method finds them")

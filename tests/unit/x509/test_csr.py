@@ -26,7 +26,6 @@ from privyseal.errors import (
 from privyseal.x509 import der, oids
 from privyseal.x509.csr import parse_request, refuse_authority_claims
 from privyseal.x509.general_names import GeneralName, NameKind, encode_general_names
-from privyseal.x509.keys import LoadedKey
 from privyseal.x509.names import DistinguishedName
 from privyseal.x509.sid import Sid
 from tests.outside.tools import openssl
@@ -397,12 +396,3 @@ def test_every_cut_of_a_request_is_one_typed_error() -> None:
     for length in range(len(good)):
         with pytest.raises(PrivysealError):
             parse_request(good[:length])
-
-
-def test_a_key_that_was_loaded_before_serves_for_its_own_octets_only() -> None:
-    encoded = _request()
-    spki = parse_request(encoded).spki
-    same = LoadedKey(spki, RSA.public_key())
-    assert parse_request(encoded, loaded=same).public_key is same.key
-    other = LoadedKey(spki + b"\x00", rsa.generate_private_key(65537, 2048).public_key())
-    assert parse_request(encoded, loaded=other).public_key == RSA.public_key()

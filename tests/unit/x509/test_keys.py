@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
@@ -11,8 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from privyseal.errors import KeyNotAcceptable, WeakKey
-from privyseal.x509 import der, oids
-from privyseal.x509.keys import KeyRules, check_public_key, check_rsa_numbers, describe_key, load_public_key
+from privyseal.x509 import der, keys, oids
+from privyseal.x509.keys import (
+    KeyRules,
+    LoadedKey,
+    check_public_key,
+    check_rsa_numbers,
+    describe_key,
+    load_public_key,
+)
 
 RSA_2048 = rsa.generate_private_key(65537, 2048)
 RULES = KeyRules()
@@ -160,3 +168,26 @@ def test_an_ec_key_that_spells_out_its_curve_is_refused() -> None:
     algorithm = der.sequence(der.oid(oids.EC_PUBLIC_KEY), parameters)
     with pytest.raises(KeyNotAcceptable):
         load_public_key(der.sequence(algorithm, der.bit_string(point)))
+
+
+def test_a_key_that_was_loaded_before_serves_for_its_own_octets_only() -> None:
+    key, other = RSA_2048.public_key(), ec.generate_private_key(ec.SECP256R1()).public_key()
+    spki = _spki(key)
+    assert load_public_key(spki, LoadedKey(spki, key)) is key
+    assert load_public_key(spki, LoadedKey(spki + b"\x00", other)) == key
+
+
+def test_a_key_that_was_loaded_before_is_judged_like_any_other() -> None:
+    spelled_out = ec.generate_private_key(ec.SECP256K1()).public_key()
+    with pytest.raises(KeyNotAcceptable, match="allowed curves"):
+        load_public_key(b"the same", LoadedKey(b"the same", spelled_out))
+
+
+@pytest.mark.parametrize("step", range(64))
+def test_the_sieve_of_close_primes_lets_each_round_find_its_square(step: int) -> None:
+    first = secrets.randbits(1024) | 1 << 1023
+    apart = math.isqrt((first + step) ** 2 - first**2) + 1
+    modulus = (first + step) ** 2 - apart**2
+    assert math.isqrt(modulus - 1) + 1 == first
+    with pytest.raises(WeakKey, match="Fermat"):
+        keys._check_primes_apart(modulus)
