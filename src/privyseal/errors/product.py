@@ -133,6 +133,23 @@ class FileNotAccessible(SetupError):
     )
 
 
+# --- 9020: search --------------------------------------------------------------------------------
+
+
+class SearchInvalid(InputError):
+    code = 9020
+    title = "The search is not understood"
+    default_why = "a word of it names no field, or a value that the field does not have"
+    default_mend = ("see the language: privyseal explain search", 'put text with spaces or colons in quotes ("")')
+
+
+class CursorInvalid(InputError):
+    code = 9021
+    title = "The cursor does not belong to this list"
+    default_why = "a cursor is good for the search that gave it, and for no other; nothing in it is made by hand"
+    default_mend = ("begin with the first page, without a cursor",)
+
+
 # --- 9030: stores ------------------------------------------------------------------------------
 
 

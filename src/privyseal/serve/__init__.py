@@ -25,7 +25,6 @@ from privyseal.worker import work_forever, work_once
 
 _HEAD_LIMIT: Final = 128 * 1024
 _HEAD_SECONDS: Final = 20.0
-_BODY_SECONDS: Final = 20.0
 _JOINED_AT_MOST: Final = 64 * 1024
 
 
@@ -67,55 +66,28 @@ class _OneWrite:
         self._inner.close()
 
 
-class _Deadline:
-    """The moment at which a connection is closed, unless something comes before it."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._handle: asyncio.TimerHandle | None = None
-
-    def begin(self, seconds: float, close: Callable[[], None]) -> None:
-        """Set it, when none is set."""
-        if self._handle is None:
-            self._handle = self._loop.call_later(seconds, close)
-
-    def rest(self) -> None:
-        """Forget it."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
-
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's httptools protocol, which by itself takes a request line and headers of any length and duration.
-
-    A request that arrives in one piece, as most do, costs no timer.
-    """
+    """uvicorn's httptools protocol, which by itself takes a request line and headers of any length and duration."""
 
     _head = 0
     _in_head = True
-    _in_body = False
-    _deadline: _Deadline
+    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer that says nothing is not waited for long."""
         one_write = _OneWrite(transport, self.loop)  # type: ignore[arg-type] # a stream's transport
         super().connection_made(one_write)  # type: ignore[arg-type] # it acts like one
-        self._deadline = _Deadline(self.loop)
-        self._deadline.begin(_HEAD_SECONDS, transport.close)
+        self._deadline = self.loop.call_later(_HEAD_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is left to wait for."""
-        self._deadline.rest()
+        self._rest()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """As uvicorn does it, as long as the head is within bounds."""
         super().data_received(data)
-        if not (self._in_head or self._in_body) or self.transport.is_closing():
-            return
-        self._deadline.begin(_HEAD_SECONDS if self._in_head else _BODY_SECONDS, self.transport.close)
-        if self._in_head:
+        if self._in_head and not self.transport.is_closing():
             self._head += len(data)
             if self._head > _HEAD_LIMIT:
                 self.send_400_response("The head of the request is too large.")
@@ -123,19 +95,20 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         self._in_head = True
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is over; what follows has a time of its own."""
-        self._in_head, self._in_body, self._head = False, True, 0
-        self._deadline.rest()
+        """The head is over."""
+        self._in_head, self._head = False, 0
+        self._rest()
         super().on_headers_complete()
 
-    def on_message_complete(self) -> None:
-        """Nothing more is waited for until the next head begins."""
-        self._in_body = False
-        self._deadline.rest()
-        super().on_message_complete()
+    def _rest(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 def open_socket(host: str, port: int) -> socket.socket:
