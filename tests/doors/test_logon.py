@@ -59,6 +59,20 @@ def test_nor_with_the_sid_of_another_account(domain: Domain) -> None:
         domain.log_on("alice", paper)
 
 
+def test_nor_with_the_sid_as_a_uri_alone(domain: Domain, alice: Paper) -> None:
+    domain.house.profile("sid-uri", *USER_PROFILE, "--no-sid-extension", "--sid-uri", "--eku", "smartcard-logon")
+    paper = domain.house.enroll("sid-uri", "user", "alice", paper="alice-sid-uri")
+    with pytest.raises(errors.KdcCertificateMismatch):  # Windows 2019 and newer read it, Samba does not
+        domain.log_on("alice", paper)
+
+
+def test_the_purpose_is_not_looked_at(domain: Domain, alice: Paper) -> None:
+    """No Samba does; Windows demands it, so the preset has it."""
+    profile = tuple("server-auth" if word == "client-auth" else word for word in USER_PROFILE)
+    domain.house.profile("purposeless", *profile)
+    domain.log_on("alice", domain.house.enroll("purposeless", "user", "alice", paper="alice-purposeless"))
+
+
 def test_nor_for_another_account(domain: Domain, alice: Paper) -> None:
     with pytest.raises(errors.KdcCertificateMismatch):
         domain.log_on("bob", alice)
@@ -71,6 +85,8 @@ def test_a_certificate_without_upn_names_nobody(domain: Domain) -> None:
     paper = domain.house.enroll("computer", "device", "PC1-DNS-ONLY", *named)
     with pytest.raises(errors.KdcNameMismatch):  # Windows maps the DNS name, Samba does not
         domain.log_on("pc1$", paper)
+    code, said = check(domain, "pc1$", paper)
+    assert code == 5 and "✗ Ticket" in said and "7062" in said, said
 
 
 def test_a_foreign_pki_opens_nothing(domain: Domain, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -82,6 +98,12 @@ def test_a_foreign_pki_opens_nothing(domain: Domain, tmp_path_factory: pytest.Te
     both.write_bytes(domain.house.roots.read_bytes() + foreign.roots.read_bytes())
     with pytest.raises(errors.KdcClientNotTrusted):
         domain.log_on("alice", paper, roots=both)
+    foreign.start()
+    try:
+        code, said = check(domain, "alice", paper, "--ca-file", str(both))
+    finally:
+        foreign.stop()
+    assert code == 5 and "✔ OCSP" in said and "✗ Ticket" in said and "7061" in said, said
 
 
 def test_a_disabled_account_gets_no_ticket(domain: Domain) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from privyseal import errors
 from tests.doors.house import OTHER_CA, House, Paper
-from tests.doors.wifi import SERVER_NAME, SERVER_PROFILE, SID, USER_PROFILE, Wifi, configure, rsa_key, server_paper
+from tests.doors.wifi import SERVER_PROFILE, SID, USER_PROFILE, Wifi, configure, rsa_key, server_paper
 
 REVOCATION = ("ocsp", "crl", "both")
 TLS = ("1.2", "1.3")
@@ -117,39 +117,30 @@ def test_without_the_log_only_the_refusal_is_known(wifi: Wifi, bad: Paper) -> No
 # --- the command -----------------------------------------------------------------------------------------------
 
 
-def check(house: House, wifi: Wifi, paper: Paper, *options: str) -> tuple[int, str]:
-    """`privyseal radius check`; its exit code and all that it said."""
-    answer = house.ask(
-        *("radius", "check", "--server", f"127.0.0.1:{wifi.target.port}", "--server-name", SERVER_NAME),
-        *("--secret-file", str(wifi.secret_file), "--certificate", str(paper.certificate), "--key", str(paper.key)),
-        *options,
-    )
-    return answer.code, answer.out + answer.err
-
-
 def test_check_walks_every_stage(house: House, wifi: Wifi, alice: Paper) -> None:
-    code, said = check(house, wifi, alice)
+    code, said = wifi.check(house, alice)
     assert code == 0, said
     assert re.findall(r"✔ (\S+)", said)[:6] == ["Program", "Certificate", "CRL", "OCSP", "TLS", "TLS"]
-    code, said = check(house, wifi, alice, "--tls", "1.2", "-o", "json")
+    code, said = wifi.check(house, alice, "--tls", "1.2", "-o", "json")
     assert json.JSONDecoder().raw_decode(said)[0]["passed"] is True
 
 
 def test_check_names_the_stage_that_fails(house: House, wifi: Wifi, alice: Paper, bad: Paper, server: Paper) -> None:
-    code, said = check(house, wifi, bad)
+    code, said = wifi.check(house, bad)
     assert code == 5 and "✗ CRL" in said and "7044" in said
-    code, said = check(house, wifi, alice, "--ca-file", str(alice.certificate))
+    code, said = wifi.check(house, alice, "--ca-file", str(alice.certificate))
     assert code == 5 and "✗ TLS 1.2" in said and "7041" in said
-    code, said = check(house, wifi, server)
+    code, said = wifi.check(house, server)
     assert code == 2 and "✗ Certificate" in said
     other = house.papers / "alice-other.pem"
-    code, said = check(house, wifi, Paper(other, other.with_suffix(".key")), "--log", str(wifi.target.log))
-    assert code == 5 and "7043" in said
+    wifi.check_fails(house, Paper(other, other.with_suffix(".key")), errors.EapClientCaUnknown)
+    elsewhere = replace(wifi, target=replace(wifi.target, name="other.example.test"))
+    elsewhere.check_fails(house, alice, errors.RadiusServerNameWrong)
 
 
 def test_check_says_what_to_install(house: House, wifi: Wifi, alice: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    code, said = check(house, wifi, alice)
+    code, said = wifi.check(house, alice)
     assert code == 1 and "7055" in said and "eapoltest" in said
 
 

@@ -143,6 +143,7 @@ def test_without_sid_nobody_does(wifi: Wifi, domain: Domain, alice: Paper) -> No
     paper = domain.house.enroll("no-sid", "user", "alice", paper="alice-no-sid")
     with pytest.raises(errors.EapSidMissing):
         wifi.enter(paper)
+    wifi.check_fails(domain.house, paper, errors.EapSidMissing)
 
 
 def test_name_and_sid_must_be_of_one_account(wifi: Wifi, domain: Domain, pc1: Paper) -> None:
@@ -176,6 +177,7 @@ def test_who_is_not_in_the_group_stays_out(wifi: Wifi, domain: Domain, server: P
     dave = domain.house.enroll("user-logon", "user", "dave", *named)
     with pytest.raises(errors.EapAccountRefused, match="in the group"):
         wifi.enter(dave)
+    wifi.check_fails(domain.house, dave, errors.EapAccountRefused)
     open_to_all = with_flags(domain, server)
     with open_to_all.running():
         assert open_to_all.enter(dave) == "1.3"

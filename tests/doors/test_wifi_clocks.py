@@ -11,7 +11,7 @@ import pytest
 from privyseal import errors
 from privyseal.adapters.eap_login import refusal
 from tests.doors.house import House, Paper
-from tests.doors.wifi import SERVER_NAME, SID, USER_PROFILE, Wifi, configure, server_paper
+from tests.doors.wifi import SID, USER_PROFILE, Wifi, configure, server_paper
 from tests.outside.clocks import clock_off
 
 BEHIND, AHEAD = "-2h", "+3000d"
@@ -36,16 +36,6 @@ def fixture_wifi(house: House, server: Paper) -> Iterator[Wifi]:
     made = configure(house, server)
     with made.running():
         yield made
-
-
-def check(house: House, wifi: Wifi, paper: Paper) -> tuple[int, str]:
-    """`privyseal radius check` with the server's log; its exit code and all that it said."""
-    answer = house.ask(
-        *("radius", "check", "--server", f"127.0.0.1:{wifi.target.port}", "--server-name", SERVER_NAME),
-        *("--secret-file", str(wifi.secret_file), "--certificate", str(paper.certificate), "--key", str(paper.key)),
-        *("--log", str(wifi.target.log), "--tls", "1.3"),
-    )
-    return answer.code, answer.out + answer.err
 
 
 @pytest.mark.parametrize("tls", ["1.2", "1.3"])
@@ -83,8 +73,7 @@ def test_a_server_whose_clock_is_wrong_is_named(
     with made.running(clock=clock):
         with pytest.raises(kind, match=words):
             made.enter(alice)
-        code, said = check(house, made, alice)
-    assert code and "✔ OCSP" in said and "✗ TLS 1.3" in said and f"{kind.code}" in said, said
+        made.check_fails(house, alice, kind)
 
 
 def test_the_servers_log_alone_tells_that_the_client_did_not_trust_it(wifi: Wifi, alice: Paper) -> None:

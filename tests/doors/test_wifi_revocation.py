@@ -66,8 +66,10 @@ def test_and_by_crl_once_it_was_fetched(house: House, server: Paper, alice: Pape
 
 def test_without_any_crl_nobody_gets_in(house: House, server: Paper, alice: Paper) -> None:
     made = configure(house, server, revocation="crl")
-    with made.running(), pytest.raises(errors.EapCrlMissing):
-        made.enter(alice)
+    with made.running():
+        with pytest.raises(errors.EapCrlMissing):
+            made.enter(alice)
+        made.check_fails(house, alice, errors.EapCrlMissing)
 
 
 def test_a_responder_that_is_down_lets_nobody_in(house: House, server: Paper, alice: Paper) -> None:
@@ -77,6 +79,8 @@ def test_a_responder_that_is_down_lets_nobody_in(house: House, server: Paper, al
         try:
             with pytest.raises(errors.EapOcspUnanswered):
                 made.enter(alice)
+            code, said = made.check(house, alice)
+            assert code == 7 and "✗ CRL" in said, said  # it is down for us as well
         finally:
             house.start()
         assert made.enter(alice) == "1.3"
@@ -86,8 +90,10 @@ def test_a_server_that_wants_only_new_tls_refuses_an_old_client(house: House, se
     made = configure(house, server)
     eap = made.directory / "mods-enabled" / "eap"
     eap.write_text(eap.read_text().replace('tls_min_version = "1.2"', 'tls_min_version = "1.3"'))
-    with made.running(), pytest.raises(errors.EapVersionMismatch):
-        made.enter(alice, tls="1.2")
+    with made.running():
+        with pytest.raises(errors.EapVersionMismatch):
+            made.enter(alice, tls="1.2")
+        made.check_fails(house, alice, errors.EapVersionMismatch, "--tls", "1.2")
 
 
 @pytest.fixture(name="past")
@@ -180,5 +186,7 @@ def test_an_answer_without_its_signer_lets_nobody_in(house: House, server: Paper
     made = configure(house, server)
     with responder_without_its_certificate(house) as url:
         use_responder(made, url)
-        with made.running(), pytest.raises(errors.EapOcspSignerUnknown):
-            made.enter(alice)
+        with made.running():
+            with pytest.raises(errors.EapOcspSignerUnknown):
+                made.enter(alice)
+            made.check_fails(house, alice, errors.EapOcspSignerUnknown)

@@ -12,6 +12,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from privyseal.adapters.eap_login import RadiusServer, log_in
+from privyseal.errors import PrivysealError
 from tests.doors.house import ISSUING_CA, House, Paper
 from tests.outside.clocks import clock_off
 from tests.outside.radius import FreeRadius, free_udp_port
@@ -63,6 +64,20 @@ class Wifi:
         """One log-in; the TLS version that was used. Raises what `radius check` would say."""
         require_tool("eapol_test")
         return log_in(self.target, certificate=paper.certificate, key=paper.key, tls=tls, seconds=seconds)
+
+    def check(self, house: House, paper: Paper, *options: str) -> tuple[int, str]:
+        """`privyseal radius check`; its exit code and all that it said."""
+        answer = house.ask(
+            *("radius", "check", "--server", f"127.0.0.1:{self.target.port}", "--server-name", self.target.name),
+            *("--secret-file", str(self.secret_file), "--certificate", str(paper.certificate)),
+            *("--key", str(paper.key), *options),
+        )
+        return answer.code, answer.out + answer.err
+
+    def check_fails(self, house: House, paper: Paper, kind: type[PrivysealError], *options: str) -> None:
+        """With the server's log `radius check` says what failed, and that all was well before the log-in."""
+        code, said = self.check(house, paper, "--log", str(self.target.log), *options)
+        assert code and "✔ OCSP" in said and "✗ TLS" in said and f"error[{kind.code}]" in said, said
 
     def fetch_crls(self) -> None:
         """What cron does."""

@@ -118,6 +118,12 @@ print(json.dumps(sids))
 """
 
 
+def kerberos_text(place: str, *, crls: Sequence[str]) -> str:
+    """The krb5.conf of a controller whose files are below ``place``; paths as it sees them."""
+    lines = "\n".join(f"  pkinit_revoke = FILE:{crl}" for crl in crls)
+    return _KERBEROS.replace("@T@", place).replace("@REVOKE@", lines)
+
+
 def require_samba() -> Path:
     """The chroot with Samba 4.24."""
     require_root("Samba's domain controller runs in a chroot, on port 88")
@@ -200,12 +206,10 @@ class Kdc:
         for name, content in (("cert", certificate), ("key", key), ("ca", root), ("pool", issuers)):
             (tls / f"{name}.pem").write_bytes(content)
             (tls / f"{name}.pem").chmod(0o600)
-        lines = []
         for number, crl in enumerate(crls):
             (tls / f"crl{number}.pem").write_bytes(crl)
-            lines.append(f"  pkinit_revoke = FILE:{self._inside(tls)}/crl{number}.pem")
-        text = _KERBEROS.replace("@T@", self._inside(self.place)).replace("@REVOKE@", "\n".join(lines))
-        (self.place / "etc" / "krb5.conf").write_text(text)
+        inside = [f"{self._inside(tls)}/crl{number}.pem" for number in range(len(crls))]
+        (self.place / "etc" / "krb5.conf").write_text(kerberos_text(self._inside(self.place), crls=inside))
 
     def start(self, *, clock: str = "") -> None:
         """Starts it, perhaps with a wrong ``clock`` such as -20m, and waits until LDAP and Kerberos answer."""

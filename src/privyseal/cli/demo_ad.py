@@ -43,6 +43,7 @@ _PROGRAMS: Final = ("samba", "samba-tool", "ldbmodify", "kinit", "freeradius", "
 _ROOT_CA, _ISSUING_CA = "demo-root", "demo-issuing"
 _RADIUS: Final = f"radius1.{DOMAIN}"
 _SECONDS: Final = 20.0
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class _Demo:
         self.base = f"127.0.0.1:{_free_port(socket.SOCK_STREAM)}"
         self.password = self.secret("administrator", before="Aa1-")
         self.domain = DemoDomain(place / "domain", password=self.password.read_text())
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: dict[str, subprocess.Popen[bytes]] = {}
 
     def secret(self, name: str, *, before: str = "") -> Path:
         """A file with a fresh secret."""
@@ -86,25 +87,27 @@ class _Demo:
 
     def serve(self) -> None:
         """`privyseal serve`, in the background."""
-        self._spawn([*self._program(), "serve", "--listen", self.base], "serve.log")
-        self._wait_for(lambda: bool(fetch(f"http://{self.base}/readyz", seconds=2).body is not None), "serve.log")
+        self._spawn([*self._program(), "serve", "--listen", self.base], "privyseal serve")
+        self._wait_for(lambda: bool(fetch(f"http://{self.base}/readyz", seconds=2).body is not None), "privyseal serve")
 
     def radius(self, directory: Path) -> None:
         """FreeRADIUS with exactly the files in ``directory``, in the background."""
         self._spawn([require_program("freeradius"), "-f", "-x", "-l", "stdout", "-d", str(directory), "-n", "radiusd"],
-                    "radius.log")  # fmt: skip
-        log = self.place / "radius.log"
-        self._wait_for(lambda: b"Ready to process requests" in log.read_bytes(), "radius.log")
+                    "freeradius")  # fmt: skip
+        log = self.log("freeradius")
+        self._wait_for(lambda: b"Ready to process requests" in log.read_bytes(), "freeradius")
 
-    def _spawn(self, command: list[str], log: str) -> None:
-        with (self.place / log).open("wb") as stream:
-            self.started.append(
-                subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
-                )
+    def log(self, name: str) -> Path:
+        """What a server of the demo said."""
+        return self.place / f"{name}.log"
+
+    def _spawn(self, command: list[str], name: str) -> None:
+        with self.log(name).open("wb") as stream:
+            self.started[name] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
             )
 
-    def _wait_for(self, ready: Any, log: str) -> None:
+    def _wait_for(self, ready: Any, name: str) -> None:
         until = time.monotonic() + _SECONDS
         while True:
             try:
@@ -112,14 +115,21 @@ class _Demo:
                     return
             except PrivysealError:
                 pass
-            if self.started[-1].poll() is not None or time.monotonic() > until:
-                tail = (self.place / log).read_text("utf-8", "replace")[-400:].strip()
-                raise ServerUnreachable(f"a server of the demo did not start: {tail}")
+            if self.started[name].poll() is not None or time.monotonic() > until:
+                tail = self.log(name).read_text("utf-8", "replace")[-400:].strip()
+                raise ServerUnreachable(f"{name} of the demo did not start: {tail}")
             time.sleep(0.03)
 
+    def died(self) -> str:
+        """The server of the demo that ended by itself, if one did."""
+        ended = [name for name, process in self.started.items() if process.poll() is not None]
+        return next(iter(ended), "samba" if self.domain.has_died() else "")
+
     def stop(self) -> None:
-        """Ends all that was started."""
-        for process in reversed(self.started):
+        """Ends all that was started. Nothing interrupts it any more."""
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
+        for process in reversed(self.started.values()):
             process.terminate()
             try:
                 process.wait(10)
@@ -180,21 +190,34 @@ def run_ad_demo() -> None:
     if os.geteuid() != 0:
         raise DemoNeedsRoot("`privyseal demo --ad` was not started as root")
     begun, stages = time.perf_counter(), Stages()
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    for number in _ENDING:
+        signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
         with stages.stage("Programs"):
             found = [require_program(name) for name in _PROGRAMS]
             stages.tell(" ".join(Path(one).name for one in found))
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until it is known what is to be deleted
         place = Path(tempfile.mkdtemp(prefix="privyseal-demo-"))
         stack.callback(shutil.rmtree, place)
+        stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, _ENDING)
         demo = _Demo(place, stages)
         stack.callback(demo.stop)
-        version = _make_domain_and_pki(demo)
-        _publish(demo)
-        alice, computer = _enroll(demo)
-        _log_on(demo, alice, computer, version=version)
-        _walk_in(demo, alice, computer)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        try:
+            _tell_the_story(demo)
+        except PrivysealError as error:
+            if name := demo.died():
+                raise ServerUnreachable(f"{name} of the demo ended before its time; then: {error.what}") from error
+            raise
         print(f"  Done in {time.perf_counter() - begun:.1f} s; all of it is deleted now", flush=True)
+
+
+def _tell_the_story(demo: _Demo) -> None:
+    version = _make_domain_and_pki(demo)
+    _publish(demo)
+    alice, computer = _enroll(demo)
+    _log_on(demo, alice, computer, version=version)
+    _walk_in(demo, alice, computer)
 
 
 def _make_domain_and_pki(demo: _Demo) -> str:
@@ -288,7 +311,7 @@ def _walk_in(demo: _Demo, alice: _Paper, computer: _Paper) -> None:
         stages.tell("FreeRADIUS wants the account enabled, with this SID, in wifi-users")
     door = RadiusServer(
         address="127.0.0.1", port=port, secret=secret.read_text(), name=_RADIUS, roots=demo.export(_ROOT_CA),
-        log=demo.path("radius.log"),
+        log=demo.log("freeradius"),
     )  # fmt: skip
     with stages.stage("Wi-Fi"):
         used = [

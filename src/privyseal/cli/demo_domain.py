@@ -98,6 +98,10 @@ class DemoDomain:
                         raise ServerUnreachable(f"the demo's Samba did not start: {tail}") from error
                     time.sleep(0.05)
 
+    def has_died(self) -> bool:
+        """It was started and has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def stop(self) -> None:
         """Ends it with all its children."""
         if self._process is None:
