@@ -29,7 +29,7 @@ from privyseal.adapters import keys
 from privyseal.bootstrap.http import build_http
 from privyseal.ca.founding import found_ca
 from privyseal.ca.issuer import Issuer
-from privyseal.config import Settings, render_settings
+from privyseal.config import CONFIG_NAME, Settings, load_settings, render_settings
 from privyseal.model.authority import CaKind, CaRequest, CrlRules
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.challenge import challenge_hash
@@ -41,6 +41,7 @@ from privyseal.worker import work_once
 from privyseal.x509.algorithms import KeyType
 from privyseal.x509.names import DistinguishedName
 from tests.scep_messages import Holder
+from tests.stores import current_engine, settle_store
 
 PASSPHRASE: Final = "correct horse battery staple"
 PROFILE: Final = "wifi-device"
@@ -90,12 +91,9 @@ class Installation:
         self.home = home
         self.clock = MovableClock()
         self._runner = asyncio.Runner()
+        settings = load_settings(home) if (home / CONFIG_NAME).exists() else new_settings(home)
         with mock.patch.object(bootstrap, "SystemClock", lambda: self.clock):
-            self.app = bootstrap.build(
-                Settings(home=home, organization="Example", public_url=BASE_URL, listen="127.0.0.1:0"),
-                passphrase=passphrase,
-                create=create,
-            )
+            self.app = bootstrap.build(settings, passphrase=passphrase, create=create)
         self.http = build_http(self.app)
 
     def close(self) -> None:
@@ -228,6 +226,11 @@ class Installation:
         """A look into the store."""
         return self.app.database.read(sql, parameters)
 
+    def change(self, sql: str, *parameters: Any) -> None:
+        """Changes the store behind its back."""
+        self.app.database.writer.execute(sql, parameters)
+        self.app.database.commits += 1
+
     def count(self, table: str) -> int:
         """How many rows a table has."""
         return int(self.rows(f"SELECT count(*) FROM {table}")[0][0])
@@ -275,11 +278,17 @@ def found_hierarchy(installation: Installation, key_type: KeyType) -> None:
     installation.profile(PROFILE)
 
 
+def new_settings(home: Path) -> Settings:
+    """Of an installation of the tests."""
+    return Settings(home=home, organization="Example", public_url=BASE_URL, listen="127.0.0.1:0")
+
+
 @functools.cache
-def _template(key: str) -> Path:
+def _template(key: str, engine: str) -> Path:
     directory = tempfile.mkdtemp(prefix="privyseal-test-")
-    home = Path(directory) / "home"
+    home = Path(directory) / f"home-{engine}"
     home.mkdir()
+    settle_store(home, new_settings(home))
     installation = Installation(home, create=True)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     found_hierarchy(installation, KeyType.parse(key))
@@ -291,7 +300,10 @@ def _template(key: str) -> Path:
 def new_home(place: Path, key: str = "ec:p256") -> Path:
     """A fresh copy of an installation with a root, an issuing CA and a profile, all with keys of this kind."""
     home = place / f"home-{next(_numbers)}"
-    shutil.copytree(_template(key), home)
+    template = _template(key, current_engine())
+    shutil.copytree(template, home)
+    settings = load_settings(template)
+    settle_store(home, settings, settings.store_url)
     return home
 
 
@@ -314,6 +326,7 @@ class Installations:
         """One without any CA."""
         home = self._place / f"home-{next(_numbers)}"
         home.mkdir()
+        settle_store(home, new_settings(home))
         return self.open(home, create=True)
 
     def end(self, installation: Installation) -> None:
@@ -342,7 +355,7 @@ def fixture_installation(installations: Installations) -> Installation:
 
 
 @pytest.fixture(name="shared", scope="module")
-def fixture_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def fixture_shared(tmp_path_factory: pytest.TempPathFactory, store_engine: str) -> Iterator[Installation]:
     """One installation for all tests of a module: for tests that leave no trace which others would see."""
     made = Installations(tmp_path_factory.mktemp("shared"))
     yield made()

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
+from privyseal.config import CONFIG_NAME, Settings, render_settings, with_store
 from privyseal.store.engine import Database
 from privyseal.store.opening import StorePlace, open_store
 from privyseal.store.sqlite import SqliteDatabase
@@ -16,6 +18,30 @@ from tests.outside.postgresql import shared_server
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ENGINES: Final = (SQLITE, POSTGRESQL)
+
+
+_current = [SQLITE]
+
+
+def current_engine() -> str:
+    """The engine that new installations get."""
+    return _current[-1]
+
+
+@pytest.fixture(name="store_engine", scope="module", autouse=True)
+def fixture_store_engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The engine of a module's installations: SQLite, or what ``on_both_engines`` chose."""
+    engine: str = getattr(request, "param", SQLITE)
+    if engine == POSTGRESQL:
+        shared_server()
+    _current.append(engine)
+    yield engine
+    _current.pop()
+
+
+def on_both_engines(metafunc: pytest.Metafunc) -> None:
+    """Lets every test of a module run once for each engine."""
+    metafunc.parametrize("store_engine", ENGINES, indirect=True, scope="module")
 
 
 def new_place(engine: str, directory: Path) -> StorePlace:
@@ -35,6 +61,16 @@ def fixture_database(place: StorePlace) -> Iterator[Database]:
     opened = open_store(place, create=True)
     yield opened
     opened.close()
+
+
+def settle_store(home: Path, settings: Settings, template: str = "") -> None:
+    """Writes into the configuration where the store is: a new database, or a copy of that at ``template``."""
+    if current_engine() == POSTGRESQL:
+        server = shared_server()
+        url = server.new(urlsplit(template).path[1:]) if template else server.new()
+        path = home / CONFIG_NAME
+        text = path.read_text() if path.exists() else render_settings(settings)
+        path.write_text(with_store(text, url=url, password_file=""))
 
 
 def make_fail(database: Database, table: str, when: str, condition: str = "") -> None:

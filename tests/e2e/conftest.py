@@ -1,8 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fixtures of tests.installation, by name."""
+"""The fixtures of tests.installation and tests.stores, by name."""
 
 from __future__ import annotations
 
-from tests.installation import fixture_installation, fixture_installations, fixture_shared
+import pytest
 
-__all__ = ["fixture_installation", "fixture_installations", "fixture_shared"]
+from tests.installation import fixture_installation, fixture_installations, fixture_shared
+from tests.stores import fixture_store_engine, on_both_engines
+
+__all__ = ["fixture_installation", "fixture_installations", "fixture_shared", "fixture_store_engine"]
+
+# What the store has to hold; the rest, such as the command line, sees no difference between the engines.
+ON_BOTH_ENGINES = {
+    "test_compromised_key",
+    "test_enrollment",
+    "test_own_certificates_revoked",
+    "test_retention",
+    "test_rollover",
+    "test_scep_states",
+    "test_status",
+    "test_store_faults",
+    "test_waiting",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of these modules runs on SQLite and on PostgreSQL."""
+    if metafunc.module.__name__.rpartition(".")[2] in ON_BOTH_ENGINES:
+        on_both_engines(metafunc)

@@ -189,14 +189,9 @@ def test_a_serial_that_was_never_issued_is_unknown(shared: Installation) -> None
 
 def test_a_reserved_serial_is_unknown_until_it_is_issued(shared: Installation) -> None:
     leaf = Device(shared).enroll()
-    connection = shared.app.database.writer
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE certificates SET status = 'reserved' WHERE id = (SELECT max(id) FROM certificates)")
-    connection.execute("COMMIT")
+    shared.change("UPDATE certificates SET status = 'reserved' WHERE id = (SELECT max(id) FROM certificates)")
     assert status(shared, leaf) is UNKNOWN
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE certificates SET status = 'issued' WHERE id = (SELECT max(id) FROM certificates)")
-    connection.execute("COMMIT")
+    shared.change("UPDATE certificates SET status = 'issued' WHERE id = (SELECT max(id) FROM certificates)")
     assert status(shared, leaf) is GOOD
 
 

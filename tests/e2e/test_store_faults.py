@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +13,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from privyseal.bootstrap import store_place
 from privyseal.errors import StoreUnavailable
 from privyseal.model.certificate import CertificateStatus
 from privyseal.protocols.scep.messages import PkiStatus
+from privyseal.store.opening import open_store
 from tests.device import Device, parsed
 from tests.installation import Installation, Installations, new_home
+from tests.stores import make_fail, make_work_again
 
 
 @pytest.fixture
@@ -27,14 +29,11 @@ def device(installation: Installation) -> Device:
 
 
 @contextmanager
-def fault(installation: Installation, table: str, when: str, condition: str = "1") -> Iterator[None]:
-    """While it lasts, SQLite itself refuses this change."""
-    writer = installation.app.database.writer
-    writer.execute(
-        f"CREATE TRIGGER fault BEFORE {when} ON {table} WHEN {condition} BEGIN SELECT RAISE(ABORT, 'injected'); END"
-    )
+def fault(installation: Installation, table: str, when: str, condition: str = "") -> Iterator[None]:
+    """While it lasts, the database itself refuses this change."""
+    make_fail(installation.app.database, table, when, condition)
     yield
-    writer.execute("DROP TRIGGER fault")
+    make_work_again(installation.app.database, table)
 
 
 def counts(installation: Installation) -> dict[str, int]:
@@ -60,8 +59,8 @@ def test_a_fault_before_the_signature_leaves_nothing_and_the_challenge_unused(
 
 @pytest.mark.parametrize(
     ("table", "when", "condition"),
-    [("certificates", "UPDATE", "1"), ("certificate_signatures", "INSERT", "1"),
-     ("audit", "INSERT", "NEW.event = 'certificate.issued'"), ("enrollments", "UPDATE", "1")],
+    [("certificates", "UPDATE", ""), ("certificate_signatures", "INSERT", ""),
+     ("audit", "INSERT", "NEW.event = 'certificate.issued'"), ("enrollments", "UPDATE", "")],
 )  # fmt: skip
 def test_a_fault_after_the_signature_leaves_the_reservation_and_no_half_record(
     device: Device, table: str, when: str, condition: str
@@ -132,9 +131,10 @@ def test_a_serial_that_is_there_already_is_refused_before_anything_is_signed(
 
 def test_a_store_that_somebody_else_writes_to_is_waited_for(device: Device) -> None:
     service, sent = device.service, device.request()
-    other = sqlite3.connect(service.app.database.path, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    threading.Timer(0.1, other.execute, ("COMMIT",)).start()
+    other = open_store(store_place(service.app.settings))
+    other.writer.execute("BEGIN")
+    other.writer.execute("UPDATE audit_head SET seq = seq")
+    threading.Timer(0.1, other.writer.execute, ("COMMIT",)).start()
     device.enroll(sent)
     other.close()
 

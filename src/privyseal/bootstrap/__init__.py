@@ -24,6 +24,7 @@ from privyseal.store.engine import Database
 from privyseal.store.enrollments import EnrollmentLog
 from privyseal.store.entities import EntityBook
 from privyseal.store.inventory import Inventory
+from privyseal.store.leases import LeaseBook
 from privyseal.store.opening import StorePlace, open_store
 from privyseal.store.profiles import ProfileBook
 from privyseal.store.search_index import SearchIndex
@@ -53,6 +54,7 @@ class Application:
     deliveries: DeliveryBook
     receipts: ReceiptBook
     audit: AuditTrail
+    leases: LeaseBook
     catalog: LiveCatalog
     registration: RegistrationAuthority
     status: StatusService
@@ -84,7 +86,7 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     """Build the application. Raises StoreUnavailable, StoreTooNew, PassphraseWrong."""
     clock, rng = SystemClock(), SystemRng()
     database = open_store(store_place(settings), create=create)
-    instance = Instance(settings.instances)
+    instance = Instance(settings.instances, alone=not settings.store_url)
     committer = GroupCommitter(database, clock)
     keys = None if passphrase is None else FileKeyStore(settings.keys, passphrase)
     authorities = AuthorityBook(database, committer)
@@ -132,6 +134,7 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         deliveries=DeliveryBook(database, committer),
         receipts=ReceiptBook(database, committer),
         audit=AuditTrail(database),
+        leases=LeaseBook(database, committer, instance.name),
         catalog=catalog,
         registration=registration,
         status=StatusService(status_book, clock),

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import click
 
+from privyseal.bootstrap import build
 from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
-from privyseal.config import parse_listen
-from privyseal.serve import open_socket, serve
+from privyseal.config import MOST_WORKERS, parse_listen
+from privyseal.serve import open_socket, serve, serve_with_workers
 
 
 @verb(
@@ -16,17 +17,38 @@ from privyseal.serve import open_socket, serve
     examples=(
         "serve --passphrase-file /etc/privyseal/passphrase",
         "serve --listen 127.0.0.1:8081",
+        "serve --workers 4",
     ),
 )
 @click.option("--listen", metavar="HOST:PORT", help="Instead of the configured address, this time.")
-def command(session: Session, listen: str | None) -> None:
+@click.option(
+    "--workers", type=click.IntRange(1, MOST_WORKERS), metavar="N", help="Processes, instead of what is configured."
+)
+def command(session: Session, listen: str | None, workers: int | None) -> None:
     """Answer SCEP, OCSP, CRL and CA certificate requests over HTTP, and do what falls due by itself.
 
     Plain HTTP is right here: SCEP protects its own messages, and certificates must be checkable before
     there is any trust. Put a TLS proxy in front where clients want it. Stop with Ctrl-C or SIGTERM.
+
+    With several workers each core can sign. One of them at a time does what falls due by itself; one that dies
+    is started again.
     """
-    host, port = session.settings().address if listen is None else parse_listen(listen)
+    settings = session.settings()
+    host, port = settings.address if listen is None else parse_listen(listen)
     listener = open_socket(host, port)
-    with session.application(keys=True) as application:
-        url = application.settings.public_url
-        serve(application, listener, on_ready=lambda address: session.done(f"serving on {address} for {url}"))
+
+    def say(address: str) -> None:
+        session.done(f"serving on {address} for {settings.public_url}")
+
+    count = workers or settings.workers
+    passphrase = session.passphrase()
+    # Opened here first, so that a wrong passphrase or a store that is not there is told once, and as ever.
+    application = build(settings, passphrase=passphrase)
+    if count > 1:
+        application.close()
+        serve_with_workers(count, listener, lambda: build(settings, passphrase=passphrase), on_ready=say)
+        return
+    try:
+        serve(application, listener, on_ready=say)
+    finally:
+        application.close()

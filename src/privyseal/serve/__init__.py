@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server process: one event loop with HTTP and the worker, one process a core at most."""
+"""The server: HTTP and what falls due by itself on one event loop; several such processes share a socket."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.http import build_http
 from privyseal.errors import AddressInUse
-from privyseal.worker import work_forever, work_once
+from privyseal.serve.turns import work_at_start, work_in_turns
+from privyseal.serve.workers import Supervisor
 
 _HEAD_LIMIT: Final = 128 * 1024
 _HEAD_SECONDS: Final = 20.0
+_BODY_SECONDS: Final = 20.0
 _JOINED_AT_MOST: Final = 64 * 1024
+_BACKLOG: Final = 512
 
 
 class _OneWrite:
@@ -66,28 +69,55 @@ class _OneWrite:
         self._inner.close()
 
 
+class _Deadline:
+    """The moment at which a connection is closed, unless something comes before it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._handle: asyncio.TimerHandle | None = None
+
+    def begin(self, seconds: float, close: Callable[[], None]) -> None:
+        """Set it, when none is set."""
+        if self._handle is None:
+            self._handle = self._loop.call_later(seconds, close)
+
+    def rest(self) -> None:
+        """Forget it."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's httptools protocol, which by itself takes a request line and headers of any length and duration."""
+    """uvicorn's httptools protocol, which by itself takes a request line and headers of any length and duration.
+
+    A request that arrives in one piece, as most do, costs no timer.
+    """
 
     _head = 0
     _in_head = True
-    _deadline: asyncio.TimerHandle | None = None
+    _in_body = False
+    _deadline: _Deadline
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer that says nothing is not waited for long."""
         one_write = _OneWrite(transport, self.loop)  # type: ignore[arg-type] # a stream's transport
         super().connection_made(one_write)  # type: ignore[arg-type] # it acts like one
-        self._deadline = self.loop.call_later(_HEAD_SECONDS, transport.close)
+        self._deadline = _Deadline(self.loop)
+        self._deadline.begin(_HEAD_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is left to wait for."""
-        self._rest()
+        self._deadline.rest()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """As uvicorn does it, as long as the head is within bounds."""
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if not (self._in_head or self._in_body) or self.transport.is_closing():
+            return
+        self._deadline.begin(_HEAD_SECONDS if self._in_head else _BODY_SECONDS, self.transport.close)
+        if self._in_head:
             self._head += len(data)
             if self._head > _HEAD_LIMIT:
                 self.send_400_response("The head of the request is too large.")
@@ -95,20 +125,19 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         self._in_head = True
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is over."""
-        self._in_head, self._head = False, 0
-        self._rest()
+        """The head is over; what follows has a time of its own."""
+        self._in_head, self._in_body, self._head = False, True, 0
+        self._deadline.rest()
         super().on_headers_complete()
 
-    def _rest(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def on_message_complete(self) -> None:
+        """Nothing more is waited for until the next head begins."""
+        self._in_body = False
+        self._deadline.rest()
+        super().on_message_complete()
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -125,8 +154,13 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(application: Application, listener: socket.socket, *, on_ready: Callable[[str], None]) -> None:
-    """Serve until interrupted. ``on_ready`` is told the address once requests are answered."""
+def serve(
+    application: Application, listener: socket.socket, *, on_ready: Callable[[str], None], parent: int | None = None
+) -> None:
+    """Serve until interrupted, or until the descriptor ``parent`` ends.
+
+    ``on_ready`` is told the address once requests are answered.
+    """
     log_to_stderr()
     config = uvicorn.Config(
         build_http(application),
@@ -141,23 +175,45 @@ def serve(application: Application, listener: socket.socket, *, on_ready: Callab
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
         limit_concurrency=1000,
-        backlog=512,
+        backlog=_BACKLOG,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(application, uvicorn.Server(config), listener, on_ready))
+        runner.run(_run(application, uvicorn.Server(config), listener, on_ready, parent=parent))
+
+
+def serve_with_workers(
+    count: int, listener: socket.socket, opened: Callable[[], Application], *, on_ready: Callable[[str], None]
+) -> None:
+    """The same in ``count`` processes, each with what ``opened`` gives it. This one only watches them."""
+    log_to_stderr()
+
+    def work(ready: Callable[[], None], parent: int) -> None:
+        application = opened()
+        try:
+            serve(application, listener, on_ready=lambda _: ready(), parent=parent)
+        finally:
+            application.close()
+
+    listener.listen(_BACKLOG)  # from now on nobody is turned away, also while a worker starts again
+    Supervisor(count, work, on_ready=lambda: on_ready(_address(listener))).run()
 
 
 async def _run(
-    application: Application, server: uvicorn.Server, listener: socket.socket, on_ready: Callable[[str], None]
+    application: Application,
+    server: uvicorn.Server,
+    listener: socket.socket,
+    on_ready: Callable[[str], None],
+    *,
+    parent: int | None,
 ) -> None:
-    await work_once(application)
-    worker = asyncio.create_task(work_forever(application))
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    await work_at_start(application)
+    worker = asyncio.create_task(work_in_turns(application))
+    if parent is not None:
+        asyncio.get_running_loop().add_reader(parent, _end_with_parent, server, parent)
     # What was loaded by now lives as long as the process: keep the collector from walking it for ever.
     gc.collect()
     gc.freeze()
-    announce = asyncio.create_task(_announce(server, lambda: on_ready(f"{shown}:{port}")))
+    announce = asyncio.create_task(_announce(server, lambda: on_ready(_address(listener))))
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -165,6 +221,16 @@ async def _run(
         worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await worker
+
+
+def _end_with_parent(server: uvicorn.Server, parent: int) -> None:
+    asyncio.get_running_loop().remove_reader(parent)
+    server.should_exit = True
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _announce(server: uvicorn.Server, say: Callable[[], None]) -> None:

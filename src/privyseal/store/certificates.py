@@ -209,9 +209,9 @@ def _claim_enrollment(transaction: Transaction, claim: Claim, certificate_id: in
         return
     transaction.execute(
         "INSERT INTO enrollments (at, state, profile, protocol, transaction_id, key_hash, evidence, entity_id, "
-        "certificate_id, code, what, request) VALUES (?,'running',?,?,?,?,?,?,?,0,'',x'')",
+        "certificate_id, code, what, request) VALUES (?,'running',?,?,?,?,?,?,?,0,'',?)",
         (
             now, claim.profile, claim.protocol, claim.transaction_id, claim.key_hash, claim.evidence,
-            claim.entity_id, certificate_id,
+            claim.entity_id, certificate_id, b"",
         ),
     )  # fmt: skip

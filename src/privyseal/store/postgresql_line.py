@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.adapt import Dumper
 
 from privyseal.errors import StoreUnavailable
 from privyseal.store.postgresql_sql import statement
@@ -19,6 +20,16 @@ _GRACE_SECONDS: Final = 0.5
 _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _LONGEST_PAUSE: Final = 2.0
 _LOST: Final = "no answer in {:g} s"
+
+
+class _Number(Dumper):
+    """True and False as the numbers that they are in the shared SQL."""
+
+    oid = psycopg.adapters.types["int2"].oid
+
+    def dump(self, obj: bool) -> bytes:
+        """1 or 0."""
+        return b"1" if obj else b"0"
 
 
 class _Bounded(psycopg.Connection[tuple[Any, ...]]):
@@ -65,6 +76,7 @@ class Line:
             self._conninfo, autocommit=True, options=self._options, connect_timeout=_CONNECT_SECONDS
         )
         connection.seconds = self._seconds
+        connection.adapters.register_dumper(bool, _Number)
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )

@@ -10,7 +10,10 @@ from typing import Final
 # What stands in quotes is left alone, and a percent sign is doubled everywhere, as psycopg wants it.
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|%|\?|(?<![:\w]):([a-z_]\w*)")
 # What has no common form. Input that is ordered by a subquery arrives in its order.
-_PHRASES: Final = {"CAST(group_concat(entry, '') AS BLOB)": "string_agg(entry, CAST('' AS bytea))"}
+_PHRASES: Final = {
+    "CAST(group_concat(entry, '') AS BLOB)": "string_agg(entry, CAST('' AS bytea))",
+    "instr(": "strpos(",
+}
 _TEXTS: Final = 4096
 
 

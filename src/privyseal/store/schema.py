@@ -222,3 +222,9 @@ audit_head = Table(
     Column("id", Integer, primary_key=True), _int("seq"), _blob("digest"),
     sqlite_strict=True,
 )  # fmt: skip
+
+leases = Table(
+    "leases", metadata,
+    Column("name", Text, primary_key=True), _text("holder"), _int("fence"), _int("ends_at"),
+    sqlite_strict=True,
+)  # fmt: skip

@@ -190,7 +190,7 @@ def _settle(transaction: Transaction, *, row: Row, actor: str) -> None:
     )
     # Nobody got what the challenge was spent for, and the serial is revoked: the device may use it once more.
     transaction.execute(
-        "UPDATE challenges SET used_at = NULL WHERE id = (SELECT CAST(substr(requester, 11) AS INTEGER) "
+        "UPDATE challenges SET used_at = NULL WHERE id = (SELECT CAST(substr(requester, 11) AS BIGINT) "
         "FROM certificates WHERE id = ? AND substr(requester, 1, 10) = 'challenge:')",
         (certificate_id,),
     )
@@ -235,4 +235,4 @@ def _block_key(transaction: Transaction, certificate_id: int) -> None:
     if row is None:
         raise NotIssued(f"certificate {certificate_id} has no content")
     spki = read_certificate(assemble(row[0], row[1], b"\x00")).spki
-    transaction.execute("INSERT OR IGNORE INTO blocked_keys VALUES (?)", (sha256(spki).digest(),))
+    transaction.execute("INSERT INTO blocked_keys VALUES (?) ON CONFLICT DO NOTHING", (sha256(spki).digest(),))
