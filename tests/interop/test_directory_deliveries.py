@@ -179,6 +179,15 @@ def test_an_account_keeps_a_bounded_number_of_our_certificates(
     assert set(controller.values(dn, ATTRIBUTE)) == set(issued[2:])
 
 
+def test_a_user_of_no_account_gets_nothing_from_a_profile_of_the_directory(
+    privyseal: CommandLine, tmp_path: Path
+) -> None:
+    privyseal.works("user", "create", "nobody")
+    refused = privyseal("certificate", "issue", "--profile", "mail", "--user", "nobody", "--out", str(tmp_path / "1"))
+    assert "error[7027]" in refused.err
+    assert privyseal.json("directory", "deliveries") == []
+
+
 def test_an_account_that_moved_is_found_by_its_sid(
     privyseal: CommandLine, controller: DomainController, tmp_path: Path
 ) -> None:

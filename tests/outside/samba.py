@@ -47,9 +47,9 @@ START_SECONDS: Final = 30.0
 
 # samba_spnupdate belongs to a service that does not run here, so the names are added by hand.
 _SERVICE_NAMES: Final = (f"ldap/{HOST}", f"ldap/{HOST}/{DNS_DOMAIN}", "ldap/DC1", f"ldap/{SECOND_HOST}")
-_DIRECTORIES: Final = "etc private state cache lock run ncalrpc log tls".split()
+DIRECTORIES: Final = "etc private state cache lock run ncalrpc log tls".split()
 _CONFIGURATION_TEXT: Final = """[global]
-  netbios name = DC1
+  netbios name = {netbios}
   workgroup = ADTEST
   realm = {realm}
   server role = active directory domain controller
@@ -84,10 +84,12 @@ _CONFIGURATION_TEXT: Final = """[global]
 class DomainController:
     """One controller in ``directory``; started and stopped by its process id. ``environment`` is for its clients."""
 
-    def __init__(self, directory: Path, *, host: str = HOST) -> None:
+    def __init__(self, directory: Path, *, host: str = HOST, netbios: str = "DC1") -> None:
         self.directory = directory
+        self._netbios = netbios
         self.host = host
         self.address = free_address()
+        self.ports: tuple[int, ...] = (389, 636, 88)
         self._process: subprocess.Popen[bytes] | None = None
         self._write_configuration()
         self.ca_file = directory / "tls" / "ca.pem"
@@ -122,7 +124,7 @@ class DomainController:
                 start_new_session=True,
             )
         end = time.monotonic() + START_SECONDS
-        for port in (389, 636, 88):
+        for port in self.ports:
             while not _listens(self.address, port):
                 if self._process.poll() is not None or time.monotonic() > end:
                     tail = (self.directory / "log" / "stdout").read_text(errors="replace")[-2000:]
@@ -142,6 +144,13 @@ class DomainController:
             self._process.wait()
         self._process = None
 
+    def configure(self, text: str, *, ports: tuple[int, ...]) -> None:
+        """Further lines for the configuration of a stopped controller, which win, and what it will listen on."""
+        path, given = Path(self._configuration), {line.partition("=")[0].strip() for line in text.splitlines()}
+        kept = [line for line in path.read_text().splitlines() if line.partition("=")[0].strip() not in given]
+        path.write_text("\n".join([*kept, ""]).replace("[sysvol]", f"{text}\n[sysvol]"))
+        self.ports = ports
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """A block in which the process lives, holds its connections, and does nothing."""
@@ -152,9 +161,10 @@ class DomainController:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
-    def samba_tool(self, *arguments: str) -> Ran:
+    def samba_tool(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Ran:
         """``samba-tool`` on this controller's files; it may run meanwhile."""
-        return run([require_tool("samba-tool"), *arguments, "-s", self._configuration]).must_work()
+        command: list[str | Path] = [require_tool("samba-tool"), *arguments, "-s", self._configuration]
+        return run(command, environment=environment, seconds=120).must_work()
 
     def look(self, dn: str, *attributes: str) -> str:
         """An object as ``ldbsearch`` sees it in the database itself: a second opinion on what we wrote."""
@@ -170,9 +180,10 @@ class DomainController:
                 found.append(base64.b64decode(value[1:]) if value.startswith(":") else value.strip().encode())
         return found
 
-    def change(self, ldif: str) -> None:
+    def change(self, ldif: str, *, relaxed: bool = False) -> None:
         """Applies LDIF with ``changetype`` to the database itself, past all access checks."""
-        run([require_tool("ldbmodify"), "-H", self._database], given=ldif.encode()).must_work()
+        options = ["--relax"] if relaxed else []
+        run([require_tool("ldbmodify"), "-H", self._database, *options], given=ldif.encode()).must_work()
 
     def add(self, ldif: str, *, relaxed: bool = False) -> None:
         """Adds the objects of an LDIF to the database itself, all or none; ``relaxed``: also those of the system."""
@@ -209,7 +220,9 @@ class DomainController:
         return str(self.directory / "private" / "sam.ldb")
 
     def _write_configuration(self) -> None:
-        text = _CONFIGURATION_TEXT.format(realm=REALM, address=self.address, top=self.directory, domain=DNS_DOMAIN)
+        text = _CONFIGURATION_TEXT.format(
+            realm=REALM, address=self.address, top=self.directory, domain=DNS_DOMAIN, netbios=self._netbios
+        )
         (self.directory / "etc" / "smb.conf").write_text(text)
 
 
@@ -324,10 +337,12 @@ def _archive() -> Path:
 
 def _provision(work: Path) -> None:
     top = work / "dc"
-    for name in _DIRECTORIES:
+    for name in DIRECTORIES:
         (top / name).mkdir(parents=True)
     configuration = top / "etc" / "smb.conf"
-    configuration.write_text(_CONFIGURATION_TEXT.format(realm=REALM, address="127.0.0.1", top=top, domain=DNS_DOMAIN))
+    configuration.write_text(
+        _CONFIGURATION_TEXT.format(realm=REALM, address="127.0.0.1", top=top, domain=DNS_DOMAIN, netbios="DC1")
+    )
     tool = require_tool("samba-tool")
     command = ["domain", "provision", f"--realm={REALM}", "--domain=ADTEST", "--server-role=dc", "--dns-backend=NONE"]
     command += [f"--adminpass={PASSWORD}", "--host-name=dc1", "--host-ip=127.0.0.1", "--quiet"]

@@ -34,6 +34,8 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "ldbadd": ("ldb-tools",),
     "ldbmodify": ("ldb-tools",),
     "ldapsearch": ("ldap-utils", "libsasl2-modules-gssapi-mit"),
+    "slapd": ("slapd",),
+    "slapadd": ("slapd",),
     "faketime": ("faketime",),
     "python-ldap": ("build-essential", "python3-dev", "libldap2-dev", "libsasl2-dev", "libkrb5-dev"),
     "freeradius": ("freeradius", "freeradius-ldap", "freeradius-utils"),

@@ -82,7 +82,7 @@ _TEXTS: Final = (
     _known(r"preauthentication failed|decrypt integrity check failed", BindRefused,
            why="the key is not the account's current one: its password was changed after the keytab was made",
            mend=(_NEW_KEYTAB,)),
-    _known(r"no supported encryption types|no support for encryption type|etype", BindRefused,
+    _known(r"no supported encryption types|no support for encryption type|\betype\b", BindRefused,
            why="keytab and account have no encryption type in common",
            mend=("allow AES for the account (msDS-SupportedEncryptionTypes 24) and make a new keytab",)),
     _known(r"ticket expired|ticket has expired", KerberosCredentialsMissing,
@@ -121,6 +121,9 @@ _CODES: Final[Mapping[str, type[PrivysealError]]] = {
     "TIMELIMIT_EXCEEDED": DirectoryTimeout,
 }
 
+# The connection ended without an answer; what libldap adds then is left over from an earlier one.
+_BROKEN: Final = frozenset({"SERVER_DOWN", "CONNECT_ERROR", "TIMEOUT"})
+
 # The Windows error in hexadecimal after "data" in a refused bind: what it means, and what to do.
 _LOGON_DATA: Final[Mapping[str, tuple[str, str]]] = {
     "525": ("there is no such account", "write the user as account@domain"),
@@ -146,6 +149,8 @@ def explained(error: Exception, conversation: Conversation, doing: str) -> Privy
 
 def translated(kind: str, details: Mapping[str, object], *, conversation: Conversation, doing: str) -> PrivysealError:
     """The same from the name of the exception's class and its details."""
+    if kind in _BROKEN:
+        details = {"desc": details.get("desc", "")}
     text = _text(details) or kind.lower().replace("_", " ")
     what = f"{conversation}: {doing}: {text}"
     for known in _TEXTS:

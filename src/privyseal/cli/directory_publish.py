@@ -275,6 +275,13 @@ class _Run:
         self._config = config
         self._port = port
         self._undo_file = undo_file
+        self._settle()
+
+    def _settle(self) -> None:
+        """First of all find out what became of changes whose answer never came: they may be ours."""
+        work = service_of(self._application).settle(self._port, self._port.root_dse(), actor=self._session.actor)
+        for receipt in asyncio.run(work):
+            self._session.say(f"  settled  {receipt.result}, by an earlier run: {describe(receipt.change)}")
 
     def carry_out(
         self, planned: Planned, *, targets: Iterable[Target], agreed: str | None, yes: bool

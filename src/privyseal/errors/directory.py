@@ -171,8 +171,10 @@ class NotReceipted(PolicyError):
 class ReferralReturned(SetupError):
     code = 7023
     title = "The domain controller points to another one"
-    default_why = "it does not hold the object; Public Key Services live in the forest's configuration partition"
-    default_mend = ("name a controller of the forest that holds the object",)
+    default_why = "it does not hold the object, or holds it read-only (RODC); we never follow to a server nobody named"
+    default_mend = (
+        "name a writable controller of the domain that holds the object: privyseal directory add --replace",
+    )
 
 
 class TlsNotTrusted(SetupError):

@@ -57,6 +57,9 @@ SAID: list[tuple[str, str, type[PrivysealError]]] = [
     ("UNAVAILABLE", "", DirectoryBusy),
     ("SERVER_DOWN", "", DirectoryUnreachable),
     ("TIMEOUT", "", DirectoryTimeout),
+    # What is left over from an earlier answer, and a word that is inside another.
+    ("SERVER_DOWN", "Preauthentication failed", DirectoryUnreachable),
+    ("INSUFFICIENT_ACCESS", "acl_read: Error retrieving instanceType for base", InsufficientAccess),
     ("UNWILLING_TO_PERFORM", "SASL:[GSSAPI]: Sign or Seal are not allowed if TLS is used", DirectoryRefused),
     ("SOMETHING_NEW", "", DirectoryRefused),
 ]  # fmt: skip
