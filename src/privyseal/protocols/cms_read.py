@@ -148,9 +148,17 @@ def header(data: bytes, position: int, limit: int) -> tuple[int, int, int]:
 def expect(data: bytes, position: int, limit: int, *, tag: int, what: str) -> tuple[int, int]:
     """Start and end of the contents of the element at ``position``, which must be ``what``."""
     start = position + 2
-    # A short element of that tag needs no second look; ``header`` holds the rules for the rest and for what is wrong.
-    if start <= limit and data[position] == tag and (end := start + data[position + 1]) - start < 0x80 and end <= limit:
-        return start, end
+    # Such an element with one or, after 0x82, two octets of length needs no second look; ``header`` holds the rules for
+    # the rest and for what is wrong.
+    if start <= limit and data[position] == tag:
+        size = data[position + 1]
+        if size == 0x82 and start + 2 <= limit and data[start]:
+            size = data[start] << 8 | data[start + 1]
+            start += 2
+        elif size >= 0x80:
+            size = limit
+        if start + size <= limit:
+            return start, start + size
     found, start, end = header(data, position, limit)
     if found != tag:
         raise MalformedMessage(f"{what}: expected tag 0x{tag:02x}, found 0x{found:02x}")

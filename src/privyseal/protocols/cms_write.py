@@ -46,6 +46,17 @@ def attribute(kind: str, value: bytes) -> bytes:
     return der.sequence(der.oid(kind), der.tlv(der.SET, value))
 
 
+@lru_cache(maxsize=256)
+def _attribute_head(kind: str, tag: int, size: int) -> bytes:
+    encoded = attribute(kind, der.tlv(tag, bytes(size)))
+    return encoded[: len(encoded) - size]
+
+
+def primitive_attribute(kind: str, tag: int, contents: bytes) -> bytes:
+    """Attribute with one primitive value; what stands before its contents is made once for each length."""
+    return _attribute_head(kind, tag, len(contents)) + contents
+
+
 _CONTENT_TYPE_IS_DATA: Final = attribute(oids.CONTENT_TYPE, _DATA)
 
 
@@ -64,7 +75,7 @@ def signed_data(
     An empty content is written as an OCTET STRING of no octets: certmonger cannot read a message
     whose eContent is absent.
     """
-    message_digest = attribute(oids.MESSAGE_DIGEST, der.octet_string(digest.over(content)))
+    message_digest = primitive_attribute(oids.MESSAGE_DIGEST, der.OCTET_STRING, digest.over(content))
     signed = der.set_of(_CONTENT_TYPE_IS_DATA, message_digest, *attributes)
     identity, certificates = _signer_constants(certificate)
     signer_info = der.sequence(

@@ -196,13 +196,20 @@ class RegistrationAuthority:
             rng=self._rng,
             wish=request.requested_validity,
         )
-        claim = replace(claim, subject=drawn.subject, san=drawn.san, sid=drawn.sid, remark=drawn.remark)
+        claim = replace(
+            claim,
+            subject=drawn.subject,
+            san=drawn.san,
+            sid=drawn.sid,
+            remark=drawn.remark,
+            deliver_to=entity.binding if form.profile.publish_to_directory else None,
+        )
         certificate = await issue(
             drawn.linted,
             self._catalog.signer(form.issuer.id),
             issuer_key=form.issuer.public_key,
             ledger=self._ledger,
-            claim=replace(claim, deliver_to=entity.binding if form.profile.publish_to_directory else None),
+            claim=claim,
         )
         return Granted(certificate, drawn.remark)
 

@@ -113,9 +113,17 @@ def ext_key_usage(dotted: Sequence[str]) -> bytes:
     return extension(oids.EXT_KEY_USAGE, der.sequence(*(der.oid(purpose) for purpose in dotted)))
 
 
+_SHA1_OCTETS: Final = 20
+_SUBJECT_KEY_IDENTIFIER_HEAD: Final = extension(oids.SUBJECT_KEY_IDENTIFIER, der.octet_string(bytes(_SHA1_OCTETS)))[
+    :-_SHA1_OCTETS
+]
+
+
 def subject_key_identifier(identifier: bytes) -> bytes:
     """SubjectKeyIdentifier."""
-    return extension(oids.SUBJECT_KEY_IDENTIFIER, der.octet_string(identifier))
+    if len(identifier) != _SHA1_OCTETS:
+        return extension(oids.SUBJECT_KEY_IDENTIFIER, der.octet_string(identifier))
+    return _SUBJECT_KEY_IDENTIFIER_HEAD + identifier
 
 
 def authority_key_identifier(identifier: bytes) -> bytes:

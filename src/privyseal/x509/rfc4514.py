@@ -42,6 +42,7 @@ _HEX_STRING = re.compile(r"#((?:[0-9A-Fa-f]{2})+) *(?=[,+]|\Z)")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPABLE = frozenset(' "#+,;<=>\\')
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .:@/_-]*[A-Za-z0-9]")
 _SPECIAL = frozenset('"+,;<>\\')
 
 
@@ -57,6 +58,8 @@ Parts: TypeAlias = tuple[str | Variable, ...]
 
 def escape_value(value: str) -> str:
     """``value`` as it stands in RFC 4514 text (section 2.4); control characters become hex pairs."""
+    if _PLAIN.fullmatch(value):
+        return value
     out = [f"\\{char}" if char in _SPECIAL else char for char in value]
     if out and value[0] in " #":
         out[0] = f"\\{value[0]}"

@@ -23,11 +23,18 @@ def spans(data: bytes, position: int, limit: int) -> list[Span]:
     found: list[Span] = []
     while position < limit:
         body = position + 2
-        # Most elements are short; der.offsets holds the rules for the rest and for what is wrong.
-        if body > limit or (size := data[position + 1]) >= 0x80 or body + size > limit or data[position] & 0x1F == 0x1F:
+        # Most elements are short, most others have two octets of length; der.offsets holds the rules for the rest and
+        # for what is wrong.
+        end = limit + 1
+        if body <= limit and data[position] & 0x1F != 0x1F:
+            size = data[position + 1]
+            if size < 0x80:
+                end = body + size
+            elif size == 0x82 and body + 2 <= limit and data[body]:
+                end = body + 2 + (data[body] << 8 | data[body + 1])
+                body += 2
+        if end > limit:
             body, end = der.offsets(data, position, limit)
-        else:
-            end = body + size
         found.append((data[position], position, body, end))
         position = end
     return found

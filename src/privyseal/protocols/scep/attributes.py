@@ -9,7 +9,7 @@ from typing import Final
 
 from privyseal.errors import MalformedMessage
 from privyseal.protocols.cms_read import Attribute
-from privyseal.protocols.cms_write import attribute
+from privyseal.protocols.cms_write import attribute, primitive_attribute
 from privyseal.protocols.scep.messages import FailInfo, MessageType, PkiStatus
 from privyseal.x509 import der, oids
 
@@ -123,14 +123,14 @@ def fail_info_text_attribute(value: str) -> bytes:
 
 def transaction_id_attribute(value: str) -> bytes:
     """transactionID; always PrintableString, whatever its characters: clients compare octets and expect that tag."""
-    return attribute(oids.SCEP_TRANSACTION_ID, _printable(value))
+    return primitive_attribute(oids.SCEP_TRANSACTION_ID, der.PRINTABLE_STRING, value.encode("ascii"))
 
 
 def sender_nonce_attribute(value: bytes) -> bytes:
     """senderNonce."""
-    return attribute(oids.SCEP_SENDER_NONCE, der.octet_string(value))
+    return primitive_attribute(oids.SCEP_SENDER_NONCE, der.OCTET_STRING, value)
 
 
 def recipient_nonce_attribute(value: bytes) -> bytes:
     """recipientNonce: the senderNonce of the request."""
-    return attribute(oids.SCEP_RECIPIENT_NONCE, der.octet_string(value))
+    return primitive_attribute(oids.SCEP_RECIPIENT_NONCE, der.OCTET_STRING, value)
