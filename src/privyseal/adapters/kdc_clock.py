@@ -10,7 +10,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from privyseal.errors import ClockSkew, KdcUnreachable, MalformedDer, ServerAnsweredWrongly
+from privyseal.errors import ClockSkew, InvalidValue, KdcUnreachable, MalformedDer, ServerAnsweredWrongly
 from privyseal.x509 import der
 
 TOLERATED: Final = timedelta(minutes=5)
@@ -25,8 +25,11 @@ _AES256, _AES128, _RC4 = 18, 17, 23
 
 def check_clock(address: str, *, realm: str, principal: str, now: datetime) -> timedelta | None:
     """How far the KDC is ahead of ``now``; None when it did not say. Raises ClockSkew beyond five minutes, and
-    KdcUnreachable, ServerAnsweredWrongly.
+    KdcUnreachable, ServerAnsweredWrongly, InvalidValue.
     """
+    for what, text in (("realm", realm), ("principal", principal)):
+        if not text or not text.isprintable():
+            raise InvalidValue(f"{text!r} is no {what}")
     theirs = read_time(_ask(address, as_request(realm, principal, now=now)))
     if theirs is None:
         return None

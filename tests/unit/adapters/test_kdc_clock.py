@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from privyseal.adapters.kdc_clock import as_request, check_clock, read_time
-from privyseal.errors import ClockSkew, KdcUnreachable, ServerAnsweredWrongly
+from privyseal.errors import ClockSkew, InvalidValue, KdcUnreachable, ServerAnsweredWrongly
 from privyseal.x509 import der
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -89,6 +89,12 @@ def test_nobody_there_is_told() -> None:
         address = f"127.0.0.1:{gone.getsockname()[1]}"
     with pytest.raises(KdcUnreachable):
         check_clock(address, realm="R", principal="alice", now=NOW)
+
+
+@pytest.mark.parametrize(("realm", "principal"), [("", "alice"), ("R", ""), ("R", "a\udcff"), ("R\n", "alice")])
+def test_what_is_no_name_is_not_sent(realm: str, principal: str) -> None:
+    with pytest.raises(InvalidValue):
+        check_clock("127.0.0.1:1", realm=realm, principal=principal, now=NOW)
 
 
 @given(some.binary(max_size=80), some.integers(0, 60))
