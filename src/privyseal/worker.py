@@ -12,12 +12,17 @@ from typing import Final, TypeAlias
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.deliveries import carry_out, due_directories
 from privyseal.ca.founding import refresh_services
+from privyseal.ca.issuer import Issuer
+from privyseal.ca.ports import Signer
 from privyseal.errors import PrivysealError
 from privyseal.model.authority import CaState
+from privyseal.model.crl import CrlFacts
 
 INTERVAL_SECONDS: Final = 60.0
 DELIVERY_SECONDS: Final = 15.0
 """How often the queue of deliveries is looked at; what failed waits longer, each on its own."""
+REST_SECONDS: Final = 0.2
+"""How long a wanted CRL waits for company."""
 RETENTION: Final = timedelta(days=90)
 """How long refused attempts and challenges that nobody used are kept."""
 _PURGE_AT_ONCE: Final = 1000
@@ -48,13 +53,35 @@ async def work_once(application: Application) -> None:
             continue
         try:
             signer = application.catalog.signer(issuer.id)
-            if application.status.crl_is_due(issuer):
-                published = await application.status.publish(issuer, signer)
-                _log.info("CRL %d of %s published", published.number, issuer.record.name)
+            await _publish_crls(application, issuer, signer)
             for kind in await refresh_services(issuer, application.workshop()):
                 _log.info("%s certificate of %s renewed", kind.value, issuer.record.name)
         except PrivysealError as error:
             _log.error("CA %s: [%d] %s", issuer.record.name, error.code, error.what)
+
+
+async def _publish_crls(application: Application, issuer: Issuer, signer: Signer) -> None:
+    for published in await application.status.publish_due(issuer, signer):
+        _log.info("%s %d of %s published", _crl_label(issuer, published), published.number, issuer.record.name)
+
+
+def _crl_label(issuer: Issuer, facts: CrlFacts) -> str:
+    if facts.base_number is not None:
+        return "delta CRL"
+    return f"shard {facts.shard}, CRL" if issuer.record.crl.shards else "CRL"
+
+
+async def publish_wanted(application: Application) -> None:
+    """The CRLs of what was just revoked or released. A CA that fails is left to the next round of everything."""
+    if not application.crl_wanted.is_set():
+        return
+    application.crl_wanted.clear()
+    for issuer in application.catalog.issuers():
+        if issuer.record.state is not CaState.STAGED and application.status.due(issuer):
+            try:
+                await _publish_crls(application, issuer, application.catalog.signer(issuer.id))
+            except PrivysealError as error:
+                _log.error("CA %s: [%d] %s", issuer.record.name, error.code, error.what)
 
 
 async def deliver_once(application: Application) -> None:
@@ -93,3 +120,15 @@ async def _next_delivery(_: Application) -> _Work:
 async def _next_work(_: Application) -> _Work:
     await asyncio.sleep(INTERVAL_SECONDS)
     return work_once
+
+
+async def publish_as_wanted(application: Application) -> None:
+    """Publish CRLs of what this process revoked, as long as it serves; it needs no turn for that."""
+    await _again_and_again(application, publish_wanted, _next_wanted)
+
+
+async def _next_wanted(application: Application) -> _Work:
+    await application.crl_wanted.wait()
+    # Whoever revokes many, one by one, gets a CRL for some of them together.
+    await asyncio.sleep(REST_SECONDS)
+    return publish_wanted

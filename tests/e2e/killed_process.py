@@ -29,9 +29,11 @@ from privyseal.bootstrap import Application
 from privyseal.ca.issuer import Issuer
 from privyseal.config import load_settings
 from privyseal.model.certificate import CertificateKind
+from privyseal.model.crl import CrlScope
 from privyseal.model.entity import EndEntity, EntityKind
 from privyseal.model.revocation import CrlReason
 from privyseal.store.certificates import CertificateLedger
+from privyseal.store.crls import CrlBook
 from privyseal.store.status import StatusBook
 from privyseal.worker import work_once
 from privyseal.x509.csr import parse_request
@@ -158,11 +160,12 @@ def check(application: Application, side_file: Path) -> None:
     rows = application.database.read("SELECT serial FROM certificates WHERE status = 'revoked' AND issuer_id = ?",
                                      (issuer.id,))  # fmt: skip
     revoked = {int.from_bytes(row[0], "big") for row in rows}
-    latest = application.status_book.latest_crl(issuer.id)
+    latest = application.crls.in_force(issuer.id, CrlScope())
     assert latest is not None
-    listed = {entry.serial_number for entry in x509.load_der_x509_crl(latest[3])}
+    in_force = x509.load_der_x509_crl(application.crls.encoded(issuer.id, latest.number))
+    listed = {entry.serial_number for entry in in_force}
     assert listed == revoked, f"the CRL in force lacks {len(revoked - listed)} and has {len(listed - revoked)} too many"
-    assert latest[0] >= max(numbers, default=0), "a CRL that went out has a higher number than the one in force"
+    assert latest.number >= max(numbers, default=0), "a CRL that went out has a higher number than the one in force"
     assert application.database.read("SELECT count(*) FROM certificates WHERE status = 'reserved'") == [(0,)]
     application.audit.verify()
 
@@ -186,8 +189,8 @@ def arm(bomb: Bomb, side_file: Path) -> None:
     around(bomb, CertificateLedger, "reserve", before="before reserve", after="after reserve")
     around(bomb, CertificateLedger, "record", before="before record", after="after record")
     around(bomb, StatusBook, "revoke", before="before revoke", after="after revoke")
-    around(bomb, StatusBook, "reserve_number", before="before number", after="after number")
-    around(bomb, StatusBook, "record_crl", before="before CRL record", after="after CRL record")
+    around(bomb, CrlBook, "reserve_crl", before="before number", after="after number")
+    around(bomb, CrlBook, "record_crl", before="before CRL record", after="after CRL record")
     watch_signatures(bomb, side_file)
 
 

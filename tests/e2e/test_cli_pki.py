@@ -226,7 +226,9 @@ def test_a_revocation_shows_at_once_and_says_until_when_it_may_be_missed(line: C
     again = line("certificate", "revoke", serial, "-o", "json")
     assert (again.code, again.error["code"]) == (6, 6301)
     with sqlite3.connect(line.home / "privyseal.db") as database:
-        (crl,) = database.execute("SELECT crl FROM crls WHERE number = ?", (answer.data["crl_number"],)).fetchone()
+        (crl,) = database.execute(
+            "SELECT body FROM crl_parts WHERE number = ?", (answer.data["crl_number"],)
+        ).fetchone()
     look_at_crl(crl)
     path = line.place / "sub.crl"
     path.write_bytes(crl)

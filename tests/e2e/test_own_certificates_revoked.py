@@ -10,6 +10,7 @@ from privyseal.ca.issuer import Issuer
 from privyseal.errors import IssuerNotActive
 from privyseal.model.authority import CaState
 from privyseal.model.certificate import CertificateKind
+from privyseal.model.crl import CrlScope
 from privyseal.model.revocation import CrlReason
 from privyseal.x509.certificate import read_certificate
 from tests.device import Device
@@ -38,14 +39,14 @@ def test_a_revoked_ca_issues_nothing_and_its_crl_and_ocsp_go_on(installation: In
     with pytest.raises(IssuerNotActive):
         installation.app.catalog.form(device.profile)
 
-    number = installation.app.status_book.latest_crl(issuing.id)
+    number = installation.app.crls.in_force(issuing.id, CrlScope())
     installation.clock.moved = issuing.record.crl.publish_every
     installation.work()
-    later = installation.app.status_book.latest_crl(issuing.id)
+    later = installation.app.crls.in_force(issuing.id, CrlScope())
     assert number is not None
     assert later is not None
-    assert later[0] > number[0]
-    assert installation.get(f"/crl/{ISSUING_CA}/v1.crl").body == later[3]
+    assert later.number > number.number
+    assert installation.get(f"/crl/{ISSUING_CA}/v1.crl").body == installation.app.crls.encoded(issuing.id, later.number)
     assert (
         ocsp.load_der_ocsp_response(
             installation.post("/ocsp/issuing/v1", question(leaf, issuing.view.encoded)).body

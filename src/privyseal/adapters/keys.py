@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from privyseal.adapters.files import write_atomically
 from privyseal.errors import FileNotAccessible, InvalidValue, NotFound, PassphraseWrong
-from privyseal.x509.algorithms import KeyType, PublicKey, SignatureAlgorithm, hash_for, signature_algorithm
+from privyseal.x509.algorithms import LARGE, KeyType, PublicKey, SignatureAlgorithm, hashed_first, signature_algorithm
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -109,17 +109,19 @@ class FileSigner:
         self.public_key: PublicKey = key.public_key()
 
     async def sign(self, tbs: bytes) -> bytes:
-        """See ``Signer.sign``. Large RSA keys take milliseconds, so they leave the event loop."""
-        if isinstance(self._key, rsa.RSAPrivateKey) and self._key.key_size >= _SLOW_BITS:
+        """See ``Signer.sign``. Large keys and large objects take milliseconds, so they leave the event loop."""
+        slow = isinstance(self._key, rsa.RSAPrivateKey) and self._key.key_size >= _SLOW_BITS
+        if slow or len(tbs) >= LARGE:
             return await asyncio.get_running_loop().run_in_executor(None, self._sign, tbs)
         return self._sign(tbs)
 
     def _sign(self, tbs: bytes) -> bytes:
+        if isinstance(self._key, ed25519.Ed25519PrivateKey):
+            return self._key.sign(tbs)
+        data, chosen = hashed_first(tbs, self._algorithm)
         if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(tbs, padding.PKCS1v15(), hash_for(self._algorithm))
-        if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            return self._key.sign(tbs, ec.ECDSA(hash_for(self._algorithm)))
-        return self._key.sign(tbs)
+            return self._key.sign(data, padding.PKCS1v15(), chosen)
+        return self._key.sign(data, ec.ECDSA(chosen))
 
 
 def _generate(key_type: KeyType) -> PrivateKey:

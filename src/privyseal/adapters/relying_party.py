@@ -44,7 +44,39 @@ class SeenOcsp:
 def check_crl(certificate: x509.Certificate, issuer: x509.Certificate, *, now: datetime) -> SeenCrl:
     """Fetch the CRL that the certificate names and verify it. Raises ServerUnreachable, ServerAnsweredWrongly."""
     points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    url = str((points[0].full_name or [])[0].value)
+    seen, crl = _fetch_crl(str((points[0].full_name or [])[0].value), certificate, issuer, now=now)
+    try:
+        scope = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value.full_name
+    except x509.ExtensionNotFound:
+        return seen
+    if scope is None or seen.url not in [name.value for name in scope]:
+        raise ServerAnsweredWrongly(f"the CRL at {seen.url} is a shard for other certificates")
+    return seen
+
+
+def check_delta(
+    certificate: x509.Certificate, issuer: x509.Certificate, base: SeenCrl, *, now: datetime
+) -> SeenCrl | None:
+    """The same for the delta CRL; None when the certificate names none. It must fit to ``base`` (RFC 5280 5.2.4)."""
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.FreshestCRL).value
+    except x509.ExtensionNotFound:
+        return None
+    seen, crl = _fetch_crl(str((points[0].full_name or [])[0].value), certificate, issuer, now=now)
+    try:
+        based = crl.extensions.get_extension_for_class(x509.DeltaCRLIndicator).value.crl_number
+    except x509.ExtensionNotFound as error:
+        raise ServerAnsweredWrongly(f"{seen.url} did not answer with a delta CRL") from error
+    if not based <= base.number < seen.number:
+        raise ServerAnsweredWrongly(
+            f"delta CRL {seen.number} at {seen.url} is based on {based}; it does not fit to CRL {base.number}"
+        )
+    return seen
+
+
+def _fetch_crl(
+    url: str, certificate: x509.Certificate, issuer: x509.Certificate, *, now: datetime
+) -> tuple[SeenCrl, x509.CertificateRevocationList]:
     encoded = fetch(url).body
     try:
         crl = x509.load_der_x509_crl(encoded)
@@ -58,8 +90,17 @@ def check_crl(certificate: x509.Certificate, issuer: x509.Certificate, *, now: d
         raise ServerAnsweredWrongly(f"the CRL at {url} is not signed by {issuer.subject.rfc4514_string()}")
     if crl.next_update_utc is None or not crl.last_update_utc <= now < crl.next_update_utc:
         raise ServerAnsweredWrongly(f"the CRL at {url} is not valid now")
-    listed = crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
-    return SeenCrl(url, encoded, number, crl.next_update_utc, listed)
+    entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    listed = entry is not None and not _removes(entry)
+    return SeenCrl(url, encoded, number, crl.next_update_utc, listed), crl
+
+
+def _removes(entry: x509.RevokedCertificate) -> bool:
+    try:
+        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return False
+    return reason is x509.ReasonFlags.remove_from_crl
 
 
 def check_ocsp(certificate: x509.Certificate, issuer: x509.Certificate, *, now: datetime) -> SeenOcsp:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
+from privyseal.adapters.apart import OneThread
 from privyseal.adapters.clock import SystemClock, SystemRng
 from privyseal.adapters.instance import Instance
 from privyseal.adapters.keys import FileKeyStore
@@ -18,6 +20,7 @@ from privyseal.store.audit import AuditTrail
 from privyseal.store.authorities import AuthorityBook
 from privyseal.store.certificates import CertificateLedger
 from privyseal.store.committer import GroupCommitter
+from privyseal.store.crls import CrlBook
 from privyseal.store.deliveries import DeliveryBook
 from privyseal.store.directories import DirectoryBook, ReceiptBook
 from privyseal.store.engine import Database
@@ -50,6 +53,10 @@ class Application:
     search_index: SearchIndex
     enrollments: EnrollmentLog
     status_book: StatusBook
+    crls: CrlBook
+    apart: OneThread
+    crl_wanted: asyncio.Event
+    """Set when something was revoked or released whose CRL is yet to come."""
     directories: DirectoryBook
     deliveries: DeliveryBook
     receipts: ReceiptBook
@@ -65,14 +72,16 @@ class Application:
             keys=self.catalog.unlocked(),
             register=self.authorities,
             ledger=self.certificates,
-            crls=self.status_book,
+            crls=self.crls,
             clock=self.clock,
             rng=self.rng,
             base_url=self.settings.public_url,
+            apart=self.apart,
         )
 
     def close(self) -> None:
         """Close the store and give up this process's identity."""
+        self.apart.close()
         self.database.close()
         self.instance.close()
 
@@ -89,12 +98,12 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     instance = Instance(settings.instances, alone=not settings.store_url)
     committer = GroupCommitter(database, clock)
     keys = None if passphrase is None else FileKeyStore(settings.keys, passphrase)
-    authorities = AuthorityBook(database, committer)
-    profiles = ProfileBook(database, committer)
+    authorities, profiles = AuthorityBook(database, committer), ProfileBook(database, committer)
     entities = EntityBook(database, committer)
     certificates = CertificateLedger(database, committer, instance.name)
     enrollments = EnrollmentLog(database, committer)
-    status_book = StatusBook(database, committer)
+    apart, crl_wanted = OneThread(), asyncio.Event()
+    status_book, crls = StatusBook(database, committer), CrlBook(database, committer, apart)
     directories = DirectoryBook(database, committer)
     catalog = LiveCatalog(
         database=database,
@@ -130,6 +139,9 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         search_index=SearchIndex(database, committer),
         enrollments=enrollments,
         status_book=status_book,
+        crls=crls,
+        apart=apart,
+        crl_wanted=crl_wanted,
         directories=directories,
         deliveries=DeliveryBook(database, committer),
         receipts=ReceiptBook(database, committer),
@@ -137,5 +149,5 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         leases=LeaseBook(database, committer, instance.name),
         catalog=catalog,
         registration=registration,
-        status=StatusService(status_book, clock),
+        status=StatusService(status_book, crls, clock=clock, apart=apart, changed=crl_wanted.set),
     )

@@ -23,12 +23,11 @@ _OCSP_LIMIT: Final = 16 * 1024
 
 
 class _Status:
-    """What OCSP and CRL endpoints read, from the books of one installation."""
+    """What the OCSP endpoint reads, from the books of one installation."""
 
     def __init__(self, application: Application) -> None:
         self._book = application.status_book
         self.version = application.database.version
-        self.latest_crl = application.status_book.latest_crl
 
     def status(self, issuer_id: int, serial: int) -> tuple[str, Revocation | None] | None:
         """See ``endpoints.ocsp.StatusReader``."""
@@ -38,7 +37,7 @@ class _Status:
 def build_http(application: Application) -> HttpApplication:
     """The routes. Each names why strangers may use it; there is no route that is open by default."""
     status = _Status(application)
-    publication = PublicationEndpoint(issuers=application.catalog, crls=status)
+    publication = PublicationEndpoint(issuers=application.catalog, crls=application.crls)
     ocsp = OcspEndpoint(responders=application.catalog, status=status, clock=application.clock)
     scep = ScepEndpoint(
         authorities=application.catalog,

@@ -100,12 +100,13 @@ class CertificateForm:
         not_before, not_after, remark = self._validity(now, wish)
         subject = names.subject.to_der()
         usage = self._usage_rsa if isinstance(public_key, rsa.RSAPublicKey) else self._usage_other
+        serial = new_serial(now, rng)
         parts = [
             _BASIC_CONSTRAINTS,
             usage,
             self._purposes,
             extensions.subject_key_identifier(extensions.key_identifier(spki)),
-            *issuer.pointers,
+            *issuer.pointers(serial),
         ]
         sid_value = names.sid.extension_value() if names.sid else None
         exact: dict[str, bytes | None] = {
@@ -119,7 +120,7 @@ class CertificateForm:
         if sid_value is not None:
             parts.append(extensions.sid_extension(sid_value))
         content = CertificateContent(
-            serial=new_serial(now, rng),
+            serial=serial,
             algorithm=issuer.algorithm.identifier,
             issuer=issuer.view.subject,
             not_before=not_before,

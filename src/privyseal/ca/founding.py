@@ -11,7 +11,7 @@ from privyseal.ca.crl import publish_crl
 from privyseal.ca.hierarchy import prepare_issuing_ca, prepare_ocsp_responder, prepare_ra, prepare_root
 from privyseal.ca.issuance import LintedTbs, issue
 from privyseal.ca.issuer import Issuer
-from privyseal.ca.ports import AuthorityRegister, Clock, CrlLedger, IssuanceLedger, KeyStore, Rng, Signer
+from privyseal.ca.ports import Apart, AuthorityRegister, Clock, CrlLedger, IssuanceLedger, KeyStore, Rng, Signer
 from privyseal.errors import NameTaken, ParameterNotFitting
 from privyseal.model.authority import CaKind, CaRecord, CaRequest, CaState
 from privyseal.model.certificate import CertificateKind
@@ -37,6 +37,7 @@ class Workshop:
     clock: Clock
     rng: Rng
     base_url: str
+    apart: Apart
 
 
 async def found_ca(request: CaRequest, shop: Workshop, *, actor: str) -> CaRecord:
@@ -77,9 +78,15 @@ async def found_ca(request: CaRequest, shop: Workshop, *, actor: str) -> CaRecor
     )
     if record.state is CaState.ACTIVE:
         issuer = Issuer(record, shop.base_url)
-        await publish_crl(issuer, own_signer, ledger=shop.crls, now=now)
+        await publish_first_crls(issuer, own_signer, shop, now=now)
         await refresh_services(issuer, shop)
     return record
+
+
+async def publish_first_crls(issuer: Issuer, signer: Signer, shop: Workshop, *, now: datetime) -> None:
+    """Whatever a certificate of this CA may name is there before the first is issued."""
+    for scope in issuer.crl_scopes:
+        await publish_crl(issuer, signer, ledger=shop.crls, apart=shop.apart, now=now, scope=scope)
 
 
 def _next_version(request: CaRequest, register: AuthorityRegister) -> int:

@@ -97,17 +97,18 @@ def prepare_issuing_ca(request: CaRequest, parent: Issuer, *, spki: bytes, now: 
             f"which ends {parent.view.not_after:%Y-%m-%d}",
             mend=("ask for a shorter --validity", "renew the parent first"),
         )
+    serial = new_serial(now, rng)
     parts = [
         extensions.basic_constraints(True, path_length),
         extensions.key_usage(_CA_USAGE),
         extensions.subject_key_identifier(extensions.key_identifier(spki)),
-        *parent.pointers,
+        *parent.pointers(serial),
     ]
     purposes = _nested_purposes(request, parent)
     if purposes:
         parts.append(extensions.ext_key_usage(purposes))
     content = CertificateContent(
-        serial=new_serial(now, rng),
+        serial=serial,
         algorithm=parent.algorithm.identifier,
         issuer=parent.view.subject,
         not_before=max(start - BACKDATE, parent.view.not_before),
@@ -166,8 +167,9 @@ def _prepare_service(
     rest = tuple(rdn for rdn in own.rdns if all(kind != oids.COMMON_NAME for kind, _ in rdn))
     common_name = f"{(own.common_name or issuer.record.name)[:58]} {suffix}"
     subject = DistinguishedName((*rest, ((oids.COMMON_NAME, common_name),))).to_der()
+    serial = new_serial(now, rng)
     content = CertificateContent(
-        serial=new_serial(now, rng),
+        serial=serial,
         algorithm=issuer.algorithm.identifier,
         issuer=issuer.view.subject,
         not_before=max(start - BACKDATE, issuer.view.not_before),
@@ -179,7 +181,7 @@ def _prepare_service(
             extensions.basic_constraints(False),
             *parts,
             extensions.subject_key_identifier(extensions.key_identifier(spki)),
-            *issuer.pointers,
+            *issuer.pointers(serial),
         ),
     )
     rules = issuer.rules(spki=spki, subject=subject, ca=False, exact={})

@@ -8,13 +8,15 @@ lints found nothing, and can be spent once.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from privyseal.ca.ports import IssuanceLedger, Rng, Signer
+from privyseal.ca.ports import Apart, IssuanceLedger, Rng, Signer
 from privyseal.errors import LintFailed, SigningFailed
 from privyseal.model.enrollment import Claim
 from privyseal.x509.algorithms import PublicKey, SignatureAlgorithm, verify_signature
-from privyseal.x509.lint import CertificateRules, Finding, lint_certificate, lint_crl
+from privyseal.x509.lint import CertificateRules, Finding, lint_certificate
+from privyseal.x509.lint_crl import CrlRules, lint_crl
 from privyseal.x509.tbs import CertificateContent, assemble, certificate_tbs
 
 _PASS: Final = object()
@@ -51,6 +53,10 @@ class LintedTbs:
         self._spent = True
         return self.tbs
 
+    def forget(self) -> None:
+        """Let go of bytes that were signed and assembled, when they are large."""
+        self.tbs = b""
+
 
 def new_serial(now: datetime, rng: Rng) -> int:
     """A serial of 128 bits: 32 bits of time, then 96 random bits (RFC 5280 section 4.1.2.2).
@@ -69,24 +75,9 @@ def prepare_certificate(
     return LintedTbs(_PASS, "certificate", tbs=tbs, algorithm=algorithm, issuer_id=issuer_id, content=content)
 
 
-def prepare_crl(
-    tbs: bytes,
-    *,
-    algorithm: SignatureAlgorithm,
-    issuer_id: int,
-    issuer_name: bytes,
-    issuer_key_identifier: bytes,
-    number: int,
-) -> LintedTbs:
+def prepare_crl(tbs: bytes, rules: CrlRules, *, algorithm: SignatureAlgorithm, issuer_id: int) -> LintedTbs:
     """Lint a CRL. Raises LintFailed."""
-    findings = lint_crl(
-        tbs,
-        algorithm=algorithm.identifier,
-        issuer_name=issuer_name,
-        issuer_key_identifier=issuer_key_identifier,
-        number=number,
-    )
-    _refuse("CRL", findings)
+    _refuse("CRL", lint_crl(tbs, rules))
     return LintedTbs(_PASS, "crl", tbs=tbs, algorithm=algorithm, issuer_id=issuer_id)
 
 
@@ -106,15 +97,21 @@ def _refuse(what: str, findings: tuple[Finding, ...]) -> None:
         raise LintFailed(f"the {what} has {len(findings)} finding(s): {listed}")
 
 
-async def sign(linted: LintedTbs, signer: Signer, *, issuer_key: PublicKey) -> bytes:
+async def sign(linted: LintedTbs, signer: Signer, *, issuer_key: PublicKey, apart: Apart | None = None) -> bytes:
     """The signature over exactly the linted bytes, verified before anyone sees it. Raises SigningFailed.
+
+    What is large is verified ``apart``.
 
     Verification guards against a key file that belongs to another CA and against faulty hardware, whose
     wrong RSA signatures would give the key away.
     """
     tbs = linted.spend()
     signature = await signer.sign(tbs)
-    verify_signature(issuer_key, linted.algorithm, signature, data=tbs)
+    verify = partial(verify_signature, issuer_key, linted.algorithm, signature, data=tbs)
+    if apart is None:
+        verify()
+    else:
+        await apart(verify)
     return signature
 
 

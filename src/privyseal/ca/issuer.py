@@ -9,6 +9,7 @@ from functools import cached_property
 
 from privyseal.errors import IssuerNotActive
 from privyseal.model.authority import CaKind, CaRecord, CaState
+from privyseal.model.crl import CrlScope
 from privyseal.x509 import extensions
 from privyseal.x509.algorithms import PublicKey, SignatureAlgorithm, signature_algorithm
 from privyseal.x509.certificate import CertificateView, read_certificate
@@ -21,14 +22,21 @@ class Urls:
     """Where relying parties find what a CA publishes; all plain HTTP, since they come before any trust."""
 
     crl: str
+    """The CRL in one piece; a CA with shards answers `shard` instead."""
+    delta: str
     ca_issuers: str
     ocsp: str
+
+    def shard(self, number: int) -> str:
+        """Where one shard is."""
+        return f"{self.crl.removesuffix('.crl')}/{number}.crl"
 
 
 def publication_urls(base: str, name: str, version: int) -> Urls:
     """The URLs of one CA version below the public URL ``base``. They live in certificates for ever."""
     return Urls(
         crl=f"{base}/crl/{name}/v{version}.crl",
+        delta=f"{base}/crl/{name}/v{version}/delta.crl",
         ca_issuers=f"{base}/aia/{name}/v{version}.cer",
         ocsp=f"{base}/ocsp/{name}/v{version}",
     )
@@ -43,6 +51,7 @@ class Issuer:
         self.public_key: PublicKey = load_public_key(self.view.spki)
         self.algorithm: SignatureAlgorithm = signature_algorithm(self.public_key, record.hash_name)
         self.urls = publication_urls(base_url, record.name, record.version)
+        self._pointers: dict[int, tuple[bytes, ...]] = {}
 
     @property
     def id(self) -> int:
@@ -59,14 +68,33 @@ class Issuer:
         """Subject key identifier: what its certificates name as authority."""
         return self.view.subject_key_identifier or extensions.key_identifier(self.view.spki)
 
-    @cached_property
-    def pointers(self) -> tuple[bytes, ...]:
-        """AKI, CDP and AIA extensions of everything that this CA signs."""
-        return (
+    def pointers(self, serial: int) -> tuple[bytes, ...]:
+        """AKI, CDP and AIA extensions of the certificate with this serial, and where its delta CRL is."""
+        shard = self.record.crl.shard_of(serial)
+        if shard not in self._pointers:
+            self._pointers[shard] = self._pointers_of(shard)
+        return self._pointers[shard]
+
+    def _pointers_of(self, shard: int) -> tuple[bytes, ...]:
+        rules = self.record.crl
+        found = (
             extensions.authority_key_identifier(self.key_identifier),
-            extensions.crl_distribution_points((self.urls.crl,)),
+            extensions.crl_distribution_points((self.crl_url(CrlScope(shard=shard)),)),
             extensions.authority_information_access(ocsp=(self.urls.ocsp,), ca_issuers=(self.urls.ca_issuers,)),
         )
+        return found if rules.delta is None else (*found, extensions.freshest_crl((self.urls.delta,)))
+
+    @property
+    def crl_scopes(self) -> tuple[CrlScope, ...]:
+        """Every CRL that this CA publishes, the base before its delta."""
+        shards = tuple(CrlScope(shard=shard) for shard in self.record.crl.all_shards)
+        return shards if self.record.crl.delta is None else (*shards, CrlScope(delta=True))
+
+    def crl_url(self, scope: CrlScope) -> str:
+        """Where this CRL is published."""
+        if scope.delta:
+            return self.urls.delta
+        return self.urls.shard(scope.shard) if self.record.crl.shards else self.urls.crl
 
     def rules(
         self,

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from privyseal.model.authority import CaRecord, ServiceRecord
 from privyseal.model.certificate import CertificateKind
+from privyseal.model.crl import CrlFacts, CrlScope
 from privyseal.model.enrollment import Claim
 from privyseal.x509.algorithms import KeyType, PublicKey
 
 if TYPE_CHECKING:
     from privyseal.ca.issuance import LintedTbs
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -57,17 +61,33 @@ class IssuanceLedger(Protocol):
         """Store the signature: from here on the certificate is issued."""
 
 
+class Apart(Protocol):
+    """Runs pure work where it does not hold up the event loop; one piece at a time, in order."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """What ``work`` returns, or raises."""
+
+
 class CrlLedger(Protocol):
     """Numbers and revoked entries of one CA's CRLs."""
 
-    async def reserve_number(self, issuer_id: int, *, this_update: datetime, next_update: datetime) -> int:
-        """The next CRL number, stored as used before anything is signed; never repeats, never falls."""
+    async def reserve_crl(
+        self, issuer_id: int, scope: CrlScope, *, this_update: datetime, next_update: datetime
+    ) -> tuple[int, int | None]:
+        """The next CRL number, stored as used before anything is signed; never repeats, never falls.
 
-    async def entries(self, issuer_id: int) -> bytes:
-        """All revoked entries of this CA, joined: the contents of revokedCertificates."""
+        With it for a delta the BaseCRLNumber: the oldest base that relying parties may still hold. Raises NotFound
+        when there is none.
+        """
 
-    async def record_crl(self, issuer_id: int, number: int, crl: bytes) -> None:
-        """Store the signed CRL: from here on it is the published one."""
+    async def entries(self, issuer_id: int, shard: int, *, since: int | None) -> bytes:
+        """The joined contents of revokedCertificates, read off the event loop as of one moment.
+
+        ``since`` a base's number: what changed after it, holds that were released among it. None: all entries.
+        """
+
+    async def record_crl(self, issuer_id: int, number: int, crl: bytes) -> CrlFacts:
+        """Store the signed CRL: from here on it is the published one of its scope."""
 
 
 class KeyStore(Protocol):

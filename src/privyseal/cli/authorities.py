@@ -13,6 +13,7 @@ import click
 from privyseal.bootstrap import Application
 from privyseal.ca.founding import found_ca
 from privyseal.ca.issuer import Issuer
+from privyseal.cli.crl_options import delta_rules
 from privyseal.cli.output import moment, pem, show_item, show_list, write_bytes, write_text
 from privyseal.cli.session import Session
 from privyseal.cli.values import DURATION, EXT_KEY_USAGE, KEY_TYPE, write_result
@@ -20,6 +21,7 @@ from privyseal.cli.verb import verb
 from privyseal.errors import NotFound
 from privyseal.model.authority import CaKind, CaRecord, CaRequest, CrlRules
 from privyseal.model.certificate import CertificateKind, format_serial
+from privyseal.model.crl import CrlScope
 from privyseal.model.durations import format_duration
 from privyseal.x509.algorithms import KeyType
 from privyseal.x509.certificate import read_certificate
@@ -40,6 +42,8 @@ _ROOT_YEARS, _ISSUING_YEARS = 20, 5
         "ca create contoso-issuing --parent contoso-root --eku client-auth --eku server-auth",
         "ca create lab-root --root --key ec:p384 --validity 10y --subject 'CN=Lab Root,O=Contoso,C=DE'",
         "ca create contoso-issuing --parent contoso-root --successor",
+        "ca create contoso-issuing --parent contoso-root --delta-crl 1d",
+        "ca create contoso-devices --parent contoso-root --crl-shards 64",
     ),
 )
 @click.argument("name")
@@ -53,6 +57,9 @@ _ROOT_YEARS, _ISSUING_YEARS = 20, 5
 @click.option("--eku", multiple=True, type=EXT_KEY_USAGE, help="Purposes that its certificates may have. Repeatable.")
 @click.option("--crl-validity", type=DURATION, default="7d", show_default=True, help="How long a CRL is good for.")
 @click.option("--crl-interval", type=DURATION, help="How often one is published. Default: half of its validity.")
+@click.option("--delta-crl", type=DURATION, help="Publish delta CRLs as well, each good for so long. Default: none.")
+@click.option("--delta-interval", type=DURATION, help="How often one is published. Default: half of its validity.")
+@click.option("--crl-shards", type=int, default=0, metavar="N", help="Cut the CRL into N shards, 1 to 1024, for ever.")
 @click.option("--successor", is_flag=True, help="Make the next version of this CA, staged and not yet in use.")
 def create(session: Session, name: str, is_root: bool, parent: str | None, **rest: Any) -> None:
     """Make a CA: its key, its certificate, its first CRL and the certificates that serve SCEP and OCSP.
@@ -86,6 +93,9 @@ def _request(
     eku: tuple[str, ...],
     crl_validity: timedelta,
     crl_interval: timedelta | None,
+    delta_crl: timedelta | None,
+    delta_interval: timedelta | None,
+    crl_shards: int,
     successor: bool,
 ) -> CaRequest:
     years = _ROOT_YEARS if parent is None else _ISSUING_YEARS
@@ -99,7 +109,12 @@ def _request(
         validity=validity or timedelta(days=365 * years),
         path_length=path_length,
         ext_key_usage=tuple(dict.fromkeys(eku)),
-        crl=CrlRules(validity=crl_validity, publish_every=crl_interval or crl_validity / 2),
+        crl=CrlRules(
+            validity=crl_validity,
+            publish_every=crl_interval or crl_validity / 2,
+            delta=delta_rules(delta_crl, delta_interval),
+            shards=crl_shards,
+        ),
         successor=successor,
     )
 
@@ -151,7 +166,8 @@ def ca_item(application: Application, record: CaRecord) -> dict[str, Any]:
     """One CA version with stable field names."""
     issuer = Issuer(record, application.settings.public_url)
     view = issuer.view
-    latest = application.status_book.latest_crl(record.id)
+    latest = application.crls.newest(issuer.id)
+    delta = None if record.crl.delta is None else application.crls.in_force(issuer.id, CrlScope(delta=True))
     parents = {other.id: other.name for other in application.authorities.all()}
     now = application.clock.now()
     services = [
@@ -174,12 +190,18 @@ def ca_item(application: Application, record: CaRecord) -> dict[str, Any]:
         "path_length": view.path_length,
         "ext_key_usage": sorted(map(ext_key_usage_label, view.ext_key_usage or ())),
         "fingerprint_sha256": sha256(record.certificate).hexdigest(),
-        "crl_url": issuer.urls.crl,
+        "crl_url": issuer.crl_url(CrlScope()),
+        "crl_shards": record.crl.shards or None,
         "aia_url": issuer.urls.ca_issuers,
         "ocsp_url": issuer.urls.ocsp,
-        "crl_number": latest and latest[0],
-        "crl_next_update": latest and moment(latest[2]),
+        "crl_number": latest and latest.number,
+        "crl_next_update": latest and moment(latest.next_update),
+        "crl_validity": format_duration(record.crl.validity),
         "crl_interval": format_duration(record.crl.publish_every),
+        "delta_crl_url": issuer.urls.delta if record.crl.delta else None,
+        "delta_crl_number": delta and delta.number,
+        "delta_crl_next_update": delta and moment(delta.next_update),
+        "delta_crl_interval": record.crl.delta and format_duration(record.crl.delta.publish_every),
         "services": services,
     }
 

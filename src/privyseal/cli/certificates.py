@@ -26,6 +26,7 @@ from privyseal.model.certificate import (
     format_serial,
     parse_serial,
 )
+from privyseal.model.crl import CrlScope
 from privyseal.model.search.grammar import parse_search
 from privyseal.model.search.query import LARGEST_PAGE, Status
 from privyseal.store.queries import status_word
@@ -192,16 +193,24 @@ def status(session: Session, serial: str, ca: str | None) -> None:
     """Say whether a certificate is good, from the same rows that OCSP and CRL answer from."""
     with session.application() as application:
         issuer, record = find(application, serial, ca=ca)
-        latest = application.status_book.latest_crl(issuer.id)
+        scope = CrlScope(shard=issuer.record.crl.shard_of(record.serial))
+        latest = application.crls.in_force(issuer.id, scope)
         item = certificate_item(application, record)
         kept = ("serial", "ca", "status", "subject", "not_after", "revoked_at", "reason", "invalid_since")
         shown = {name: item[name] for name in kept}
         shown |= {
-            "crl_number": latest and latest[0],
-            "crl_next_update": latest and moment(latest[2]),
-            "crl_url": issuer.urls.crl,
+            "crl_number": latest and latest.number,
+            "crl_next_update": latest and moment(latest.next_update),
+            "crl_url": issuer.crl_url(scope),
             "ocsp_url": issuer.urls.ocsp,
         }
+        if issuer.record.crl.delta is not None:
+            delta = application.crls.in_force(issuer.id, CrlScope(delta=True))
+            shown |= {
+                "delta_crl_number": delta and delta.number,
+                "delta_crl_next_update": delta and moment(delta.next_update),
+                "delta_crl_url": issuer.urls.delta,
+            }
         show_item(session, shown)
 
 

@@ -22,6 +22,7 @@ from privyseal.config import Settings
 from privyseal.errors import NotFound, PassphraseMissing, PrivysealError
 from privyseal.model.authority import CaKind, CaState
 from privyseal.model.certificate import CertificateKind
+from privyseal.model.crl import CrlScope
 from privyseal.model.delivery import DeliveryState
 from privyseal.model.profile import ChainShape
 from privyseal.model.search.query import Search
@@ -221,31 +222,41 @@ def _end_of(what: str, begins: datetime, ends: datetime, *, now: datetime, share
 
 
 def crl(patient: Patient) -> Iterator[Finding]:
-    """Every CA that signed something has a CRL that is still good."""
+    """Every CA that signed something has CRLs that are still good. Of several bad shards one is told."""
     fine = True
     for issuer in _issuers(patient):
         if issuer.record.state is CaState.STAGED:
             continue
-        latest = patient.application.status_book.latest_crl(issuer.id)
-        if latest is None or latest[2] <= patient.now:
+        found = next((bad for scope in issuer.crl_scopes if (bad := _crl_finding(patient, issuer, scope))), None)
+        if found is not None:
             fine = False
-            shown = "has no CRL" if latest is None else f"has CRL {latest[0]}, which ended {moment(latest[2])}"
-            yield Finding(
-                Level.CRITICAL,
-                f"{_shown(issuer)} {shown}",
-                "relying parties that check revocation refuse every certificate of this CA",
-                ("privyseal serve publishes one at once",),
-            )
-        elif patient.now >= latest[1] + issuer.record.crl.publish_every + (latest[2] - latest[1]) / 10:
-            fine = False
-            yield Finding(
-                Level.WARNING,
-                f"CRL {latest[0]} of {_shown(issuer)} is overdue; it ends {moment(latest[2])}",
-                "the server that publishes it is not running, or its keys are locked",
-                ("privyseal serve",),
-            )
+            yield found
     if fine:
         yield _ok("every CRL is fresh")
+
+
+def _crl_finding(patient: Patient, issuer: Issuer, scope: CrlScope) -> Finding | None:
+    latest = patient.application.crls.in_force(issuer.id, scope)
+    what = "delta CRL" if scope.delta else "CRL"
+    where = f" at {issuer.crl_url(scope)}" if issuer.record.crl.shards else ""
+    if latest is None or latest.next_update <= patient.now:
+        ended = None if latest is None else moment(latest.next_update)
+        shown = f"has no {what}" if latest is None else f"has {what} {latest.number}, which ended {ended}"
+        return Finding(
+            Level.CRITICAL,
+            f"{_shown(issuer)} {shown}{where}",
+            "relying parties that check revocation refuse every certificate of this CA",
+            ("privyseal serve publishes one at once",),
+        )
+    every = issuer.record.crl.interval_of(delta=scope.delta)
+    if patient.now >= latest.this_update + every + (latest.next_update - latest.this_update) / 10:
+        return Finding(
+            Level.WARNING,
+            f"{what} {latest.number} of {_shown(issuer)} is overdue{where}; it ends {moment(latest.next_update)}",
+            "the server that publishes it is not running, or its keys are locked",
+            ("privyseal serve",),
+        )
+    return None
 
 
 def store(patient: Patient) -> Iterator[Finding]:

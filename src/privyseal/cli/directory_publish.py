@@ -24,20 +24,16 @@ from privyseal.cli.verb import verb
 from privyseal.directory.changes import Change
 from privyseal.directory.containers import Target
 from privyseal.directory.describe import after_writing, before_writing, describe
-from privyseal.directory.desired import ca_name
 from privyseal.directory.receipts import Receipt
 from privyseal.directory.undo_file import UndoFile, read_undo_file, write_undo_file
-from privyseal.errors import ControllersDisagree, NotFound, PlanStale, PrivysealError
+from privyseal.errors import ControllersDisagree, PlanStale, PrivysealError
 from privyseal.model.directory import DirectoryConfig
 from privyseal.repository.proof import check_proofs, prove
 from privyseal.repository.service import Applied, Planned, PublicationService
-from privyseal.x509.certificate import read_certificate
 
-_UNDO = click.option(
-    "--undo-file", metavar="FILE", help="Where to write what was done. Default: in the home directory."
-)
-_YES = click.option("--yes", is_flag=True, help="Do not ask. Needed where nobody sits at a terminal.")
-_PLAN = click.option("--plan", "agreed", metavar="FINGERPRINT", help="Refuse any plan but this one.")
+UNDO = click.option("--undo-file", metavar="FILE", help="Where to write what was done. Default: in the home directory.")
+YES = click.option("--yes", is_flag=True, help="Do not ask. Needed where nobody sits at a terminal.")
+PLAN = click.option("--plan", "agreed", metavar="FINGERPRINT", help="Refuse any plan but this one.")
 
 
 def service_of(application: Application) -> PublicationService:
@@ -108,9 +104,9 @@ def _plan_item(planned: Planned) -> dict[str, Any]:
 )
 @choosing
 @confirming
-@_PLAN
-@_YES
-@_UNDO
+@PLAN
+@YES
+@UNDO
 def publish(
     session: Session,
     targets: tuple[Target, ...],
@@ -132,7 +128,7 @@ def publish(
         try:
             planned = service_of(application).plan(port, [item.wanted for item in chosen])
             wanted = {item.wanted.target: None for item in chosen}
-            run = _Run(session, application, config=config, port=port, undo_file=undo_file)
+            run = Run(session, application, config=config, port=port, undo_file=undo_file)
             applied = run.carry_out(planned, targets=wanted, agreed=agreed, yes=yes)
             if applied is not None:
                 run.look_elsewhere(applied)
@@ -152,9 +148,9 @@ def publish(
 )
 @choosing
 @click.option("--keep-empty", is_flag=True, help="Leave an empty object; a delegated account may not delete.")
-@_PLAN
-@_YES
-@_UNDO
+@PLAN
+@YES
+@UNDO
 def remove(
     session: Session,
     targets: tuple[Target, ...],
@@ -180,7 +176,7 @@ def remove(
         config = chosen_directory(application, directory)
         port = open_first(config)
         try:
-            run = _Run(session, application, config=config, port=port, undo_file=undo_file)
+            run = Run(session, application, config=config, port=port, undo_file=undo_file)
             for certificate, places in by_certificate.items():
                 planned = service_of(application).plan_removal(port, certificate, targets=places, keep_empty=keep_empty)
                 applied = run.carry_out(planned, targets=(), agreed=agreed, yes=yes)
@@ -190,52 +186,11 @@ def remove(
             port.close()
 
 
-@verb(
-    "publish-crl",
-    examples=("directory publish-crl --ca contoso-issuing --host pki", "directory publish-crl --ca contoso-root --yes"),
-)
-@click.option("--ca", "ca", required=True, metavar="CA", help="The CA whose CRL in force is published.")
-@click.option("--host", default="privyseal", show_default=True, metavar="NAME", help="The container within CDP.")
-@click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
-@_PLAN
-@_YES
-@_UNDO
-def publish_crl(
-    session: Session,
-    ca: str,
-    host: str,
-    directory: str | None,
-    agreed: str | None,
-    yes: bool,
-    undo_file: str | None,
-) -> None:
-    """Put a CA's CRL in force into the CDP container, for members that read CRLs by LDAP. An older one is replaced.
-
-    Certificates of ours name the CRL by HTTP, so this is needed only where something looks into the directory.
-    """
-    with session.application() as application:
-        record = application.authorities.get(ca)
-        latest = application.status_book.latest_crl(record.id)
-        if latest is None:
-            raise NotFound(f"CA {ca} has no CRL yet", mend=("privyseal serve makes one",))
-        config = chosen_directory(application, directory)
-        port = open_first(config)
-        try:
-            name = ca_name(read_certificate(record.certificate))
-            planned = service_of(application).plan_crls(port, [latest[3]], name=name, host=host)
-            run = _Run(session, application, config=config, port=port, undo_file=undo_file)
-            applied = run.carry_out(planned, targets=(), agreed=agreed, yes=yes)
-            if applied is not None:
-                run.look_elsewhere(applied)
-        finally:
-            port.close()
-
-
 @verb("undo", examples=("directory undo undo-20261122T160000Z.json", "directory undo undo.json --yes"))
 @click.argument("file")
 @click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
-@_YES
-@_UNDO
+@YES
+@UNDO
 def undo(session: Session, file: str, directory: str | None, yes: bool, undo_file: str | None) -> None:
     """Take back the changes that an undo file lists, the last one first, as far as they still stand.
 
@@ -252,13 +207,13 @@ def undo(session: Session, file: str, directory: str | None, yes: bool, undo_fil
                     f"the undo file is about forest {done.forest}; directory {config.name} is {planned.root.forest}",
                     mend=("say the directory that the file belongs to: --directory NAME",),
                 )
-            run = _Run(session, application, config=config, port=port, undo_file=undo_file)
+            run = Run(session, application, config=config, port=port, undo_file=undo_file)
             run.carry_out(planned, targets=(), agreed=None, yes=yes)
         finally:
             port.close()
 
 
-class _Run:
+class Run:
     """One command that writes: shows the plan, asks, applies, keeps the undo file, and says how far it went."""
 
     def __init__(

@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``privyseal certificate issue|revoke``. A private key goes to a file for its owner only, never to output."""
+"""``privyseal certificate issue``. A private key goes to a file for its owner only, never to output."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from privyseal.adapters.keys_subscriber import certification_request, key_pem, make_key
-from privyseal.bootstrap import Application
-from privyseal.cli.certificates import certificate_item, find
 from privyseal.cli.entities import refuse_disabled
 from privyseal.cli.inspecting import describe_certificate
-from privyseal.cli.output import moment, pem, show_item, write_text
+from privyseal.cli.output import pem, show_item, write_text
 from privyseal.cli.profiles import chosen_entity
 from privyseal.cli.session import Session
-from privyseal.cli.values import REASON, read_given, write_result
+from privyseal.cli.values import read_given, write_result
 from privyseal.cli.verb import verb
 from privyseal.errors import InvalidValue, NameTaken
-from privyseal.model.certificate import CertificateKind, format_serial
-from privyseal.model.revocation import CrlReason
+from privyseal.model.certificate import format_serial
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.csr import parse_request
 
@@ -116,67 +111,3 @@ class _Files:
         for path, text in ((self._certificate, certificate), (self._chain, chain)):
             write_result(path, text.encode())
             self.written.append(str(path))
-
-
-@verb(
-    "revoke",
-    examples=(
-        "certificate revoke 6b0307b6c623e0fe7010ddd2bfc2f253 --reason key-compromise",
-        "certificate revoke laptop.pem --reason superseded -o json",
-    ),
-)
-@click.argument("serial", metavar="SERIAL|FILE")
-@click.option("--reason", type=REASON, default=CrlReason.UNSPECIFIED.label, show_default=True, help="RFC 5280 reason.")
-@click.option("--invalid-since", metavar="TIME", help="Since when the key is thought to be bad: 2026-01-31T12:00:00Z.")
-@click.option("--ca", metavar="CA", help="When several CAs used the serial.")
-def revoke(session: Session, serial: str, reason: str, invalid_since: str | None, ca: str | None) -> None:
-    """Revoke a certificate for good and publish a new CRL at once; OCSP says so from the same moment.
-
-    A relying party that holds an older CRL goes on accepting the certificate until that CRL ends. A device
-    that is still enabled can enroll again: disable it as well if it should not. A CA whose own certificate is
-    revoked is retired: it issues nothing more.
-    """
-    since = None if invalid_since is None else _time(invalid_since)
-    with session.application(keys=True) as application:
-        if since is not None and since > application.clock.now():
-            raise InvalidValue(
-                f"--invalid-since {moment(since)} lies ahead; a key is bad since some moment in the past"
-            )
-        issuer, record = find(application, serial, ca=ca)
-        before = application.status_book.latest_crl(issuer.id)
-        published = asyncio.run(
-            application.status.revoke(
-                issuer,
-                record.serial,
-                signer=application.catalog.signer(issuer.id),
-                reason=CrlReason.parse(reason),
-                invalid_since=since,
-                actor=session.actor,
-            )
-        )
-        item = _revoked(application, serial=format_serial(record.serial), ca=issuer.record.name)
-        item |= {"crl_number": published.number, "crl_next_update": moment(published.next_update)}
-        if before is not None:
-            item |= {"older_crl_number": before[0], "older_crl_good_until": moment(before[2])}
-        show_item(session, item)
-    session.done(f"revoked {item['serial']}; CRL {published.number} of {issuer.record.name} says so")
-    if before is not None:
-        session.say(f"  note  who holds CRL {before[0]} accepts it until {moment(before[2])}")
-    if record.kind is CertificateKind.CA:
-        session.say("  note  the CA is retired: it issues nothing more; its CRL and OCSP answers go on")
-    session.say(f"  next  privyseal certificate status {item['serial']}")
-
-
-def _revoked(application: Application, *, serial: str, ca: str) -> dict[str, Any]:
-    _, record = find(application, serial, ca=ca)
-    item = certificate_item(application, record)
-    return {name: item[name] for name in ("serial", "ca", "status", "subject", "entity", "revoked_at", "reason")}
-
-
-def _time(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-        # Without a zone it is UTC, as everything here.
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidValue(f"time {text!r} is not like 2026-01-31T12:00:00Z") from error

@@ -88,7 +88,7 @@ def freeradius(session: Session, out: Path, installed_at: str | None, **options:
             clients=_clients(application, options["clients"], options["secret_file"]),
             issuers=tuple(pem(issuer.view.encoded) for issuer in issuers),
             revocation=Revocation(options["revocation"]),
-            crl_urls={f"{issuer.record.name}-v{issuer.record.version}": issuer.urls.crl for issuer in issuers},
+            crl_urls={name: url for issuer in issuers for name, url in _crl_urls(issuer)},
             address=options["address"],
             port=options["port"],
             libraries=options["libraries"],
@@ -103,6 +103,13 @@ def freeradius(session: Session, out: Path, installed_at: str | None, **options:
     session.say(f'  next  FREERADIUS_OPTIONS="-d {site.directory} -n radiusd" in /etc/default/freeradius, and restart')
     if site.revocation.uses_crl:
         session.say(f"  next  {site.directory}/{REFRESH} now and every hour: without a fresh CRL nobody is let in")
+
+
+def _crl_urls(issuer: Issuer) -> list[tuple[str, str]]:
+    """Every base CRL: FreeRADIUS takes no notice of deltas."""
+    name, shards = f"{issuer.record.name}-v{issuer.record.version}", issuer.record.crl.shards
+    scopes = [scope for scope in issuer.crl_scopes if not scope.delta]
+    return [(f"{name}-{scope.shard}" if shards else name, issuer.crl_url(scope)) for scope in scopes]
 
 
 def _issuers(application: Application, names: tuple[str, ...]) -> tuple[Issuer, ...]:

@@ -76,8 +76,8 @@ class Authorities(Protocol):
 class StatusLookup(Protocol):
     """Where the CRL in force is."""
 
-    def crl_of(self, issuer_name: bytes) -> bytes:
-        """DER of the CRL of the CA with this subject. Raises NotIssued."""
+    async def crl_of(self, issuer_name: bytes, serial: int) -> bytes:
+        """DER of the base CRL that covers this serial of the CA with this subject. Raises NotIssued."""
 
 
 class _Ra:
@@ -268,7 +268,7 @@ class ScepEndpoint:
             )
         wanted = codec.issuer_and_serial(content)
         if message.message_type is MessageType.GET_CRL:
-            return self._status.crl_of(wanted.issuer)
+            return await self._status.crl_of(wanted.issuer, wanted.serial_number)
         return self._registration.retrieve(
             wanted.issuer, wanted.serial_number, signer_certificate=message.signer_certificate
         )

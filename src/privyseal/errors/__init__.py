@@ -11,4 +11,5 @@ from privyseal.errors.directory import *
 from privyseal.errors.doors import *
 from privyseal.errors.enrollment import *
 from privyseal.errors.product import *
+from privyseal.errors.status import *
 from privyseal.errors.tree import *

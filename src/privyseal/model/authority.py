@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Final
 
-from privyseal.errors import ParameterNotFitting
+from privyseal.errors import CrlFormNotFitting, ParameterNotFitting
 from privyseal.model.certificate import CertificateKind
 from privyseal.x509.algorithms import KeyType
 from privyseal.x509.names import DistinguishedName
@@ -28,20 +29,70 @@ class CaState(Enum):
     RETIRED = "retired"
 
 
+MOST_SHARDS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaRules:
+    """How long a delta CRL is good for and how often a new one is published (always at once on revocation)."""
+
+    validity: timedelta
+    publish_every: timedelta
+
+    def __post_init__(self) -> None:
+        """A delta CRL must be replaced before it runs out."""
+        _check_interval("delta CRL", self.validity, self.publish_every)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrlRules:
-    """How long a CRL is good for and how often a new one is published (always at once on revocation)."""
+    """How long a CRL is good for and how often a new one is published.
+
+    After a revocation one is published at once: the delta CRL where there are deltas, else the CRL or its shard.
+    """
 
     validity: timedelta = timedelta(days=7)
     publish_every: timedelta = timedelta(days=3, hours=12)
+    delta: DeltaRules | None = None
+    shards: int = 0
+    """How many shards, by serial number; 0 is one CRL for all. Certificates name their shard, so it never changes."""
 
     def __post_init__(self) -> None:
-        """A CRL must be replaced before it runs out."""
-        if not timedelta(minutes=10) <= self.publish_every < self.validity <= timedelta(days=366):
+        """A CRL must be replaced before it runs out; a shard has no delta."""
+        _check_interval("CRL", self.validity, self.publish_every)
+        if not 0 <= self.shards <= MOST_SHARDS:
+            raise CrlFormNotFitting(f"{self.shards} shards were asked for; it can be 1 to {MOST_SHARDS}")
+        if self.delta is not None and self.shards:
+            raise CrlFormNotFitting(f"delta CRLs and {self.shards} shards were asked for together")
+        if self.delta is not None and self.delta.validity > self.validity:
             raise ParameterNotFitting(
-                f"CRL validity {self.validity} and publication every {self.publish_every} do not fit: the interval "
-                "is at least 10 minutes and shorter than the validity, the validity at most 366 days"
+                f"delta CRL validity {self.delta.validity} is longer than the CRL's own, {self.validity}"
             )
+
+    def interval_of(self, *, delta: bool) -> timedelta:
+        """How often such a CRL is published when nothing changes."""
+        return self.delta.publish_every if delta and self.delta is not None else self.publish_every
+
+    def validity_of(self, *, delta: bool) -> timedelta:
+        """How long such a CRL is good for."""
+        return self.delta.validity if delta and self.delta is not None else self.validity
+
+    def shard_of(self, serial: int) -> int:
+        """The shard that a certificate belongs to: the remainder of its serial, whose low 96 bits are random."""
+        return serial % self.shards if self.shards else 0
+
+    @property
+    def all_shards(self) -> range:
+        """Every shard's number; one, 0, where the CRL is in one piece."""
+        return range(max(1, self.shards))
+
+
+def _check_interval(what: str, validity: timedelta, publish_every: timedelta) -> None:
+    if not timedelta(minutes=10) <= publish_every < validity <= timedelta(days=366):
+        raise ParameterNotFitting(
+            f"{what} validity {validity} and publication every {publish_every} do not fit: the interval "
+            "is at least 10 minutes and shorter than the validity, the validity at most 366 days"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

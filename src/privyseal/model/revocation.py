@@ -6,12 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 
 from privyseal.errors import InvalidValue
 
 
 class CrlReason(IntEnum):
-    """CRLReason, without hold and removal: a hold comes with the service that can release it."""
+    """CRLReason, without removeFromCRL: that is an entry of delta CRLs and never the state of a certificate."""
 
     UNSPECIFIED = 0
     KEY_COMPROMISE = 1
@@ -19,6 +20,8 @@ class CrlReason(IntEnum):
     AFFILIATION_CHANGED = 3
     SUPERSEDED = 4
     CESSATION_OF_OPERATION = 5
+    CERTIFICATE_HOLD = 6
+    """Until further notice: the only reason that can be released, or become another one."""
     PRIVILEGE_WITHDRAWN = 9
 
     @property
@@ -33,6 +36,10 @@ class CrlReason(IntEnum):
             if member.label == text:
                 return member
         raise InvalidValue(f"reason {text!r} is not one of {', '.join(member.label for member in cls)}")
+
+
+REMOVE_FROM_CRL: Final = 8
+"""The CRLReason by which a delta CRL says that a hold is over (RFC 5280 section 5.3.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from privyseal.bootstrap import Application
 from privyseal.errors import PrivysealError
-from privyseal.worker import work_forever, work_once
+from privyseal.worker import publish_as_wanted, work_forever, work_once
 
 LEASE: Final = "worker"
 LIFETIME: Final = timedelta(seconds=60)
@@ -29,6 +29,7 @@ async def work_at_start(application: Application) -> None:
 async def work_in_turns(application: Application) -> None:
     """Work while the lease is ours, wait for it while it is not. Until cancelled; then it is given up."""
     working: asyncio.Task[None] | None = None
+    wanted = asyncio.create_task(publish_as_wanted(application))
     try:
         while True:
             holds = await _holds(application)
@@ -40,6 +41,7 @@ async def work_in_turns(application: Application) -> None:
                 working = None
             await asyncio.sleep(_RENEW_SECONDS)
     finally:
+        await _end(wanted)
         if working is not None:
             await _end(working)
         with suppress(PrivysealError):  # then it ends by itself

@@ -6,9 +6,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from privyseal.errors import NameTaken, NotFound
+from privyseal.errors import CrlFormNotFitting, DeltaCrlStillNamed, NameTaken, NotFound
 from privyseal.model.audit import AuditEvent
-from privyseal.model.authority import CaKind, CaRecord, CaState, CrlRules, ServiceRecord
+from privyseal.model.authority import CaKind, CaRecord, CaState, CrlRules, DeltaRules, ServiceRecord
 from privyseal.model.certificate import CertificateKind
 from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
@@ -18,7 +18,8 @@ from privyseal.store.unit import Transaction, bump_catalog
 from privyseal.x509.certificate import read_certificate
 
 _COLUMNS: Final = (
-    "id, name, version, kind, state, parent_id, certificate, key_ref, hash_name, crl_validity, crl_interval, created_at"
+    "id, name, version, kind, state, parent_id, certificate, key_ref, hash_name, crl_validity, crl_interval, "
+    "created_at, crl_shards, delta_validity, delta_interval"
 )
 
 
@@ -52,11 +53,13 @@ class AuthorityBook:
                 raise NameTaken(f"CA {record.name!r} v{record.version} exists already")
             ca_id = transaction.insert(
                 "INSERT INTO authorities (name, version, kind, state, parent_id, certificate, key_ref, hash_name, "
-                "crl_validity, crl_interval, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                "crl_validity, crl_interval, crl_shards, delta_validity, delta_interval, delta_since, created_at) "
+                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     record.name, record.version, record.kind.value, record.state.value, record.parent_id,
                     record.certificate, record.key_ref, record.hash_name,
-                    int(record.crl.validity.total_seconds()), int(record.crl.publish_every.total_seconds()),
+                    *_intervals(record.crl), record.crl.shards, *_delta(record.crl),
+                    None if record.crl.delta is None else to_seconds(record.created_at),
                     to_seconds(record.created_at),
                 ),
             )  # fmt: skip
@@ -79,6 +82,34 @@ class AuthorityBook:
 
         ca_id = await self._committer.run(work)
         return next(found for found in self.all() if found.id == ca_id)
+
+    async def set_crl_rules(self, record: CaRecord, rules: CrlRules, *, actor: str) -> CaRecord:
+        """Change how often CRLs are published and whether there are deltas. Raises CrlFormNotFitting for other shards,
+        DeltaCrlStillNamed when deltas end and certificates still name them.
+        """
+        if rules.shards != record.crl.shards:
+            raise CrlFormNotFitting(f"CA {record.name} v{record.version} has {record.crl.shards} shards for ever")
+
+        def work(transaction: Transaction) -> None:
+            if record.crl.delta is not None and rules.delta is None:
+                _check_delta_not_named(transaction, record)
+            since = "NULL" if rules.delta is None else f"coalesce(delta_since, {to_seconds(transaction.now)})"
+            transaction.execute(
+                "UPDATE authorities SET crl_validity = ?, crl_interval = ?, delta_validity = ?, delta_interval = ?, "
+                f"delta_since = {since} WHERE id = ?",
+                (*_intervals(rules), *_delta(rules), record.id),
+            )
+            bump_catalog(transaction)
+            validity, interval = _intervals(rules)
+            detail: dict[str, object] = {"version": record.version, "validity": validity, "interval": interval}
+            if rules.delta is not None:
+                detail |= dict(zip(("delta_validity", "delta_interval"), _delta(rules), strict=True))
+            transaction.audit(
+                AuditEvent(event="ca.crl-changed", actor=actor, target=f"ca:{record.name}", detail=detail)
+            )
+
+        await self._committer.run(work)
+        return self.get(record.name, record.version)
 
     async def add_service(
         self,
@@ -136,6 +167,37 @@ def _record(row: Row) -> CaRecord:
         certificate=row[6],
         key_ref=row[7],
         hash_name=row[8],
-        crl=CrlRules(validity=timedelta(seconds=row[9]), publish_every=timedelta(seconds=row[10])),
+        crl=CrlRules(
+            validity=timedelta(seconds=row[9]),
+            publish_every=timedelta(seconds=row[10]),
+            delta=None
+            if row[13] is None
+            else DeltaRules(validity=timedelta(seconds=row[13]), publish_every=timedelta(seconds=row[14])),
+            shards=row[12],
+        ),
         created_at=from_seconds(row[11]),
     )
+
+
+def _intervals(rules: CrlRules) -> tuple[int, int]:
+    return int(rules.validity.total_seconds()), int(rules.publish_every.total_seconds())
+
+
+def _delta(rules: CrlRules) -> tuple[int, int] | tuple[None, None]:
+    if rules.delta is None:
+        return None, None
+    return int(rules.delta.validity.total_seconds()), int(rules.delta.publish_every.total_seconds())
+
+
+def _check_delta_not_named(transaction: Transaction, record: CaRecord) -> None:
+    """Raise DeltaCrlStillNamed when a valid certificate of the CA may have been issued while deltas were on."""
+    found = transaction.one(
+        "SELECT count(*), max(c.not_after) FROM certificates c JOIN authorities a ON a.id = c.issuer_id "
+        "WHERE c.issuer_id = ? AND c.status <> 'revoked' AND c.not_after > ? AND c.reserved_at >= a.delta_since",
+        (record.id, to_seconds(transaction.now)),
+    )
+    if found is not None and found[0]:
+        raise DeltaCrlStillNamed(
+            f"{found[0]} certificate(s) of CA {record.name} v{record.version}, the last until "
+            f"{from_seconds(found[1]):%Y-%m-%d}, name the delta CRL"
+        )

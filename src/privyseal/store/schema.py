@@ -51,7 +51,9 @@ authorities = Table(
     "authorities", metadata,
     _id(), _text("name"), _int("version"), _text("kind"), _text("state"), _int("parent_id", null=True),
     _blob("certificate"), _text("key_ref"), _text("hash_name", null=True),
-    _int("crl_validity"), _int("crl_interval"), _int("created_at"),
+    _int("crl_validity"), _int("crl_interval"), _int("crl_shards"),
+    _int("delta_validity", null=True), _int("delta_interval", null=True), _int("delta_since", null=True),
+    _int("created_at"),
     UniqueConstraint("name", "version"),
     sqlite_strict=True,
 )  # fmt: skip
@@ -91,16 +93,36 @@ certificate_signatures = Table(
 
 revocations = Table(
     "revocations", metadata,
-    Column("certificate_id", Integer, primary_key=True), _int("issuer_id"), _int("at"), _int("reason"),
-    _int("invalid_since", null=True), _blob("entry"),
-    Index("revocations_issuer", "issuer_id"),
+    Column("certificate_id", Integer, primary_key=True), _int("issuer_id"), _int("shard"), _int("after_number"),
+    _int("at"), _int("reason"), _int("invalid_since", null=True), _blob("entry"),
+    Index("revocations_shard", "issuer_id", "shard", "certificate_id"),
+    Index("revocations_changed", "issuer_id", "shard", "after_number"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+released_holds = Table(
+    "released_holds", metadata,
+    Column("certificate_id", Integer, primary_key=True), _int("issuer_id"), _int("shard"), _int("after_number"),
+    _blob("entry"),
+    Index("released_holds_changed", "issuer_id", "shard", "after_number"),
     sqlite_strict=True,
 )  # fmt: skip
 
 crls = Table(
     "crls", metadata,
+    Column("issuer_id", Integer, primary_key=True), Column("number", Integer, primary_key=True), _int("shard"),
+    _int("base_number", null=True), _int("this_update"), _int("next_update"), _text("state"), _int("octets"),
+    _blob("digest", null=True),
+    Index("crls_live", "issuer_id", "shard", "number", sqlite_where=text("state IN ('reserved', 'published')"),
+          postgresql_where=text("state IN ('reserved', 'published')")),
+    Index("crls_good", "issuer_id", "shard", "next_update"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+crl_parts = Table(
+    "crl_parts", metadata,
     Column("issuer_id", Integer, primary_key=True), Column("number", Integer, primary_key=True),
-    _int("this_update"), _int("next_update"), _text("state"), _blob("crl", null=True),
+    Column("part", Integer, primary_key=True), _blob("body"),
     sqlite_strict=True,
 )  # fmt: skip
 

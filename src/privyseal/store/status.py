@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Revocations, CRL numbers and CRLs (``ca.ports.CrlLedger``), and what settles an interrupted issuance."""
+"""Revocations, holds and their release, and what settles an interrupted issuance."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
-from typing import Final
 
-from privyseal.errors import AlreadyRevoked, NotIssued
+from privyseal.errors import AlreadyRevoked, HoldNotPossible, NotIssued, NotOnHold
 from privyseal.model.audit import AuditEvent
-from privyseal.model.authority import CaState
+from privyseal.model.authority import CaState, CrlRules
 from privyseal.model.certificate import CertificateKind
-from privyseal.model.revocation import CrlReason, Revocation
+from privyseal.model.revocation import REMOVE_FROM_CRL, CrlReason, Revocation
 from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
+from privyseal.store.crls import newest_number
 from privyseal.store.deliveries import withdraw_revoked
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
@@ -24,86 +24,20 @@ from privyseal.store.unit import Transaction, bump_catalog
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.tbs import assemble, revoked_entry
 
-# Small objects by the million cost twice their contents; so they are joined a part at a time.
-_ENTRIES_AT_ONCE: Final = 10_000
-
 
 class StatusBook:
-    """Implements ``CrlLedger`` and keeps revocations."""
+    """Keeps revocations. Each is stored with the newest CRL number of the moment: CRLs above it must tell it."""
 
     def __init__(self, database: Database, committer: GroupCommitter) -> None:
         self._database = database
         self._committer = committer
 
-    async def reserve_number(self, issuer_id: int, *, this_update: datetime, next_update: datetime) -> int:
-        """See ``CrlLedger.reserve_number``."""
-
-        def work(transaction: Transaction) -> int:
-            row = transaction.one("SELECT coalesce(max(number), 0) + 1 FROM crls WHERE issuer_id = ?", (issuer_id,))
-            number = int(row[0]) if row else 1
-            transaction.execute(
-                "INSERT INTO crls (issuer_id, number, this_update, next_update, state) VALUES (?,?,?,?,'reserved')",
-                (issuer_id, number, to_seconds(this_update), to_seconds(next_update)),
-            )
-            return number
-
-        return await self._committer.run(work)
-
-    async def entries(self, issuer_id: int) -> bytes:
-        """See ``CrlLedger.entries``."""
-        rows = self._database.reader.execute("SELECT entry FROM revocations WHERE issuer_id = ?", (issuer_id,))
-        chunks: list[bytes] = []
-        while some := rows.fetchmany(_ENTRIES_AT_ONCE):
-            chunks.append(b"".join([entry for (entry,) in some]))
-        return b"".join(chunks)
-
-    async def record_crl(self, issuer_id: int, number: int, crl: bytes) -> None:
-        """See ``CrlLedger.record_crl``; the bodies of older CRLs are let go, their numbers stay."""
-
-        def work(transaction: Transaction) -> None:
-            # It stays outdated if something was revoked since its number was reserved.
-            transaction.execute(
-                "UPDATE crls SET state = CASE state WHEN 'reserved' THEN 'published' ELSE state END, crl = ? "
-                "WHERE issuer_id = ? AND number = ?",
-                (crl, issuer_id, number),
-            )
-            transaction.execute(
-                "UPDATE crls SET state = 'superseded', crl = NULL "
-                "WHERE issuer_id = ? AND number < ? AND crl IS NOT NULL",
-                (issuer_id, number),
-            )
-            transaction.audit(
-                AuditEvent(
-                    event="crl.published",
-                    actor="service:crl",
-                    target=f"issuer:{issuer_id}",
-                    detail={"number": number, "octets": len(crl)},
-                )
-            )
-
-        await self._committer.run(work)
-
-    def latest_crl(self, issuer_id: int) -> tuple[int, datetime, datetime, bytes] | None:
-        """Number, thisUpdate, nextUpdate and DER of the CRL in force, or None before the first."""
-        row = self._database.read_one(
-            "SELECT number, this_update, next_update, crl FROM crls WHERE issuer_id = ? AND crl IS NOT NULL "
-            "ORDER BY number DESC LIMIT 1",
-            (issuer_id,),
-        )
-        return None if row is None else (row[0], from_seconds(row[1]), from_seconds(row[2]), row[3])
-
-    def crl_is_outdated(self, issuer_id: int) -> bool:
-        """True when something was revoked since the CRL in force was begun."""
-        row = self._database.read_one(
-            "SELECT state FROM crls WHERE issuer_id = ? AND crl IS NOT NULL ORDER BY number DESC LIMIT 1", (issuer_id,)
-        )
-        return row is not None and row[0] == "outdated"
-
     async def revoke(self, issuer_id: int, serial: int, *, revocation: Revocation, actor: str) -> None:
         """Revoke a certificate; status and CRL entry are stored in one transaction.
 
-        A CA, RA or OCSP responder whose certificate it is acts no more from the same moment. Raises NotIssued for
-        a serial that was never issued, AlreadyRevoked for one that is revoked.
+        A CA, RA or OCSP responder whose certificate it is acts no more from the same moment. What is on hold may be
+        revoked for good; then the date of the hold stays. Raises NotIssued for a serial that was never issued,
+        AlreadyRevoked for one that is revoked, HoldNotPossible.
         """
 
         def work(transaction: Transaction) -> None:
@@ -113,13 +47,44 @@ class StatusBook:
             )
             if row is None or row[1] == "reserved":
                 raise NotIssued(f"serial {serial:x} was not issued by this CA")
+            if revocation.reason is CrlReason.CERTIFICATE_HOLD and row[2] != CertificateKind.END_ENTITY.value:
+                raise HoldNotPossible(f"certificate {serial:x} is of kind {row[2]}, not an end entity's")
+            stored = revocation
             if row[1] == "revoked":
-                raise AlreadyRevoked(f"certificate {serial:x} is already revoked")
-            _store_revocation(transaction, row[0], issuer_id, serial=serial, revocation=revocation, actor=actor)
+                stored = _made_final(transaction, row[0], serial=serial, revocation=revocation)
+            _store_revocation(transaction, row[0], issuer_id, serial=serial, revocation=stored, actor=actor)
             if row[2] == CertificateKind.CA.value:
                 _retire(transaction, issuer_id, serial, actor=actor)
             elif row[2] != CertificateKind.END_ENTITY.value:
                 _end_service(transaction, issuer_id, serial, at=revocation.at)
+
+        await self._committer.run(work)
+
+    async def release(self, issuer_id: int, serial: int, *, actor: str) -> None:
+        """End a hold: the certificate is good again. Raises NotIssued, NotOnHold."""
+
+        def work(transaction: Transaction) -> None:
+            row = transaction.one(
+                "SELECT c.id, c.status, r.at, r.reason, r.shard FROM certificates c LEFT JOIN revocations r "
+                "ON r.certificate_id = c.id WHERE c.issuer_id = ? AND c.serial = ?",
+                (issuer_id, serial_blob(serial)),
+            )
+            if row is None or row[1] == "reserved":
+                raise NotIssued(f"serial {serial:x} was not issued by this CA")
+            if row[3] != CrlReason.CERTIFICATE_HOLD:
+                state = "is good" if row[3] is None else f"is revoked for {CrlReason(row[3]).label}"
+                raise NotOnHold(f"certificate {serial:x} {state}")
+            certificate_id, shard = row[0], row[4]
+            transaction.execute("UPDATE certificates SET status = 'issued' WHERE id = ?", (certificate_id,))
+            unindex_revocation(transaction, certificate_id)
+            transaction.execute("DELETE FROM revocations WHERE certificate_id = ?", (certificate_id,))
+            # What delta CRLs say until no base that lists the hold is in anybody's hands.
+            entry = revoked_entry(serial, from_seconds(row[2]), reason=REMOVE_FROM_CRL)
+            transaction.execute(
+                "INSERT INTO released_holds VALUES (?,?,?,?,?)",
+                (certificate_id, issuer_id, shard, newest_number(transaction, issuer_id), entry),
+            )
+            transaction.audit(AuditEvent(event="certificate.released", actor=actor, target=f"serial:{serial:x}"))
 
         await self._committer.run(work)
 
@@ -207,16 +172,17 @@ def _store_revocation(
     transaction.execute("UPDATE certificates SET status = 'revoked' WHERE id = ?", (certificate_id,))
     unindex_revocation(transaction, certificate_id)
     index_revocation(transaction, certificate_id, at=to_seconds(revocation.at), reason=int(revocation.reason))
+    transaction.execute("DELETE FROM released_holds WHERE certificate_id = ?", (certificate_id,))
+    # Every CRL of a higher number holds it. So a crash before the next one leaves a trace, and the next start makes it.
+    after, shard = newest_number(transaction, issuer_id), _shard(transaction, issuer_id, serial)
     withdraw_revoked(transaction, certificate_id)
-    # So that a crash before the next CRL leaves a trace, and the next start publishes it.
+    transaction.execute("DELETE FROM revocations WHERE certificate_id = ?", (certificate_id,))
     transaction.execute(
-        "UPDATE crls SET state = 'outdated' WHERE issuer_id = ? AND state IN ('reserved', 'published')", (issuer_id,)
-    )
-    transaction.execute(
-        "INSERT INTO revocations VALUES (?,?,?,?,?,?)",
+        "INSERT INTO revocations (certificate_id, issuer_id, shard, after_number, at, reason, "
+        "invalid_since, entry) VALUES (?,?,?,?,?,?,?,?)",
         (
-            certificate_id, issuer_id, to_seconds(revocation.at), int(revocation.reason),
-            None if since is None else to_seconds(since), entry,
+            certificate_id, issuer_id, shard, after, to_seconds(revocation.at),
+            int(revocation.reason), None if since is None else to_seconds(since), entry,
         ),
     )  # fmt: skip
     transaction.audit(
@@ -227,6 +193,21 @@ def _store_revocation(
             detail={"reason": revocation.reason.label},
         )
     )
+
+
+def _made_final(transaction: Transaction, certificate_id: int, *, serial: int, revocation: Revocation) -> Revocation:
+    """What a hold becomes: revoked for another reason, since the hold. Raises AlreadyRevoked for anything else."""
+    row = transaction.one("SELECT at, reason FROM revocations WHERE certificate_id = ?", (certificate_id,))
+    if row is None or row[1] != CrlReason.CERTIFICATE_HOLD:
+        raise AlreadyRevoked(f"certificate {serial:x} is already revoked")
+    if revocation.reason is CrlReason.CERTIFICATE_HOLD:
+        raise AlreadyRevoked(f"certificate {serial:x} is on hold already")
+    return Revocation(from_seconds(row[0]), revocation.reason, revocation.invalid_since)
+
+
+def _shard(transaction: Transaction, issuer_id: int, serial: int) -> int:
+    row = transaction.one("SELECT crl_shards FROM authorities WHERE id = ?", (issuer_id,))
+    return CrlRules(shards=row[0] if row else 0).shard_of(serial)
 
 
 def _block_key(transaction: Transaction, certificate_id: int) -> None:

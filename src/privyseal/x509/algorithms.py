@@ -6,6 +6,7 @@ Nothing here signs; verification raises and never answers with a boolean.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -13,10 +14,13 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from privyseal.errors import InvalidValue, SigningFailed
 from privyseal.x509 import der, oids
 
+LARGE: Final = 1 << 20
+"""From so many octets on, an operation would hold up the event loop."""
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
@@ -120,13 +124,24 @@ def hash_for(algorithm: SignatureAlgorithm) -> hashes.HashAlgorithm:
     return _HASHES[algorithm.hash_name]
 
 
+def hashed_first(data: bytes, algorithm: SignatureAlgorithm) -> tuple[bytes, hashes.HashAlgorithm | Prehashed]:
+    """What a key's operation is given: small data and the hash, or the digest of large data.
+
+    hashlib lets other threads run while it works; the key's operation does not.
+    """
+    chosen = hash_for(algorithm)
+    return (data, chosen) if len(data) < LARGE else (hashlib.new(chosen.name, data).digest(), Prehashed(chosen))
+
+
 def verify_signature(key: PublicKey, algorithm: SignatureAlgorithm, signature: bytes, *, data: bytes) -> None:
     """Return when ``signature`` over ``data`` verifies with ``key``; else raise SigningFailed."""
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, data, padding.PKCS1v15(), hash_for(algorithm))
+            data, chosen = hashed_first(data, algorithm)
+            key.verify(signature, data, padding.PKCS1v15(), chosen)
         elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, data, ec.ECDSA(hash_for(algorithm)))
+            data, chosen = hashed_first(data, algorithm)
+            key.verify(signature, data, ec.ECDSA(chosen))
         else:
             key.verify(signature, data)
     except (InvalidSignature, UnsupportedAlgorithm) as error:

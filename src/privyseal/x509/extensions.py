@@ -138,9 +138,27 @@ def subject_alternative_name(names: Sequence[GeneralName], *, critical: bool = F
 
 def crl_distribution_points(urls: Sequence[str]) -> bytes:
     """One DistributionPoint that lists all URLs of the same CRL (RFC 5280 section 4.2.1.13)."""
+    return extension(oids.CRL_DISTRIBUTION_POINTS, der.sequence(der.sequence(_point_name(urls))))
+
+
+def freshest_crl(urls: Sequence[str]) -> bytes:
+    """Where the delta CRL is; in certificates and base CRLs, never critical (RFC 5280 sections 4.2.1.15 and 5.2.6)."""
+    return extension(oids.FRESHEST_CRL, der.sequence(der.sequence(_point_name(urls))))
+
+
+def delta_crl_indicator(base_number: int) -> bytes:
+    """BaseCRLNumber; critical, or somebody might take a delta for a complete CRL (RFC 5280 section 5.2.4)."""
+    return extension(oids.DELTA_CRL_INDICATOR, der.integer(base_number), critical=True)
+
+
+def issuing_distribution_point(url: str) -> bytes:
+    """The scope of a shard: what names this URL. Critical, or somebody might take it for all (RFC 5280 5.2.5)."""
+    return extension(oids.ISSUING_DISTRIBUTION_POINT, der.sequence(_point_name((url,))), critical=True)
+
+
+def _point_name(urls: Sequence[str]) -> bytes:
     names = b"".join(der.tlv(0x86, url.encode("ascii")) for url in urls)
-    point = der.sequence(der.tlv(0xA0, der.tlv(0xA0, names)))
-    return extension(oids.CRL_DISTRIBUTION_POINTS, der.sequence(point))
+    return der.tlv(0xA0, der.tlv(0xA0, names))
 
 
 def authority_information_access(*, ocsp: Sequence[str] = (), ca_issuers: Sequence[str] = ()) -> bytes:

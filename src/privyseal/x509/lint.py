@@ -24,7 +24,7 @@ _UNDERSTOOD = frozenset(
     {
         oids.BASIC_CONSTRAINTS, oids.KEY_USAGE, oids.EXT_KEY_USAGE, oids.SUBJECT_KEY_IDENTIFIER,
         oids.AUTHORITY_KEY_IDENTIFIER, oids.SUBJECT_ALT_NAME, oids.CRL_DISTRIBUTION_POINTS,
-        oids.AUTHORITY_INFO_ACCESS, oids.NTDS_CA_SECURITY_EXT, oids.OCSP_NO_CHECK,
+        oids.AUTHORITY_INFO_ACCESS, oids.NTDS_CA_SECURITY_EXT, oids.OCSP_NO_CHECK, oids.FRESHEST_CRL,
     }
 )  # fmt: skip
 
@@ -146,27 +146,3 @@ def _lint_extensions(view: CertificateView, rules: CertificateRules) -> Iterator
             value = view.extension(dotted)
             if value is None or b"http://" not in value:
                 yield Finding("revocation", f"extension {dotted} with a plain http URL is missing")
-
-
-def lint_crl(
-    tbs: bytes, *, algorithm: bytes, issuer_name: bytes, issuer_key_identifier: bytes, number: int
-) -> tuple[Finding, ...]:
-    """Findings on a TBSCertList. Entries are not walked: they were linted when the revocation was stored."""
-    findings: list[Finding] = []
-    try:
-        fields = list(der.read_only(tbs, der.SEQUENCE, "tbsCertList").children())
-        crl = x509.load_der_x509_crl(assemble(tbs, algorithm, b"\x00"))
-        written = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        authority = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-        next_update = crl.next_update_utc
-    except (MalformedDer, ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
-        return (Finding("encoding", f"the CRL does not read back: {error}"),)
-    if len(fields) < 6 or fields[1].encoded != algorithm or fields[2].encoded != issuer_name:
-        findings.append(Finding("issuer-name", "algorithm or issuer of the CRL is not the CA's"))
-    if written != number:
-        findings.append(Finding("crl-number", f"the CRL number is {written}, reserved was {number}"))
-    if authority != issuer_key_identifier:
-        findings.append(Finding("aki", "the authority key identifier is not the issuer's"))
-    if next_update is None or next_update <= crl.last_update_utc:
-        findings.append(Finding("crl-dates", "nextUpdate is not after thisUpdate"))
-    return tuple(findings)

@@ -96,7 +96,7 @@ def test_reasons_are_known_by_their_labels_only() -> None:
     for reason in CrlReason:
         assert CrlReason.parse(reason.label) is reason
     with pytest.raises(InvalidValue):
-        CrlReason.parse("certificate-hold")
+        CrlReason.parse("remove-from-crl")
 
 
 @given(text=st.text())

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -16,11 +17,12 @@ from privyseal.x509 import der, extensions, oids
 from privyseal.x509.algorithms import signature_algorithm
 from privyseal.x509.extensions import KeyUsage
 from privyseal.x509.general_names import GeneralName, NameKind
-from privyseal.x509.lint import CertificateRules, lint_certificate, lint_crl
+from privyseal.x509.lint import CertificateRules, lint_certificate
+from privyseal.x509.lint_crl import CrlRules, lint_crl
 from privyseal.x509.names import DistinguishedName
 from privyseal.x509.sid import Sid
 from privyseal.x509.spki import encode_public_key
-from privyseal.x509.tbs import CertificateContent, certificate_tbs, crl_tbs
+from privyseal.x509.tbs import CertificateContent, certificate_tbs, crl_tbs, revoked_entry
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 CA_KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
@@ -192,6 +194,11 @@ def _crl(number: int = 7, *, issuer: bytes = CA_NAME, authority: bytes = AUTHORI
     )
 
 
+CRL_RULES = CrlRules(
+    algorithm=ALGORITHM.identifier, issuer_name=CA_NAME, issuer_key_identifier=AUTHORITY, number=7
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("rule", "tbs"),
     [
@@ -204,14 +211,59 @@ def _crl(number: int = 7, *, issuer: bytes = CA_NAME, authority: bytes = AUTHORI
     ],
 )
 def test_one_thing_wrong_with_a_crl_is_found(rule: str, tbs: bytes) -> None:
-    found = lint_crl(
-        tbs, algorithm=ALGORITHM.identifier, issuer_name=CA_NAME, issuer_key_identifier=AUTHORITY, number=7
-    )
-    assert rule in {one.rule for one in found}
+    assert rule in {one.rule for one in lint_crl(tbs, CRL_RULES)}
 
 
 def test_a_good_crl_gets_onto_the_road() -> None:
-    linted = prepare_crl(
-        _crl(), algorithm=ALGORITHM, issuer_id=1, issuer_name=CA_NAME, issuer_key_identifier=AUTHORITY, number=7
-    )
+    linted = prepare_crl(_crl(), CRL_RULES, algorithm=ALGORITHM, issuer_id=1)
     assert linted.spend() == _crl()
+
+
+SHARD_URL, DELTA_URL = "http://pki.example.com/crl/a/v1/3.crl", "http://pki.example.com/crl/a/v1/delta.crl"
+ENTRY = revoked_entry(4711, NOW, reason=4)
+
+
+def _formed(*more: bytes, entries: tuple[bytes, ...] = (ENTRY,)) -> bytes:
+    return crl_tbs(
+        algorithm=ALGORITHM.identifier,
+        issuer=CA_NAME,
+        this_update=NOW,
+        next_update=NOW + timedelta(days=7),
+        entries=entries,
+        crl_extensions=(extensions.authority_key_identifier(AUTHORITY), extensions.crl_number(7), *more),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tbs", "fields"),
+    [
+        (_formed(extensions.delta_crl_indicator(6)), {"base_number": 6}),
+        (_formed(extensions.issuing_distribution_point(SHARD_URL)), {"shard_url": SHARD_URL}),
+        (_formed(extensions.freshest_crl((DELTA_URL,))), {"delta_url": DELTA_URL}),
+        (_formed(entries=(ENTRY,) * 5000), {}),
+    ],
+)
+def test_every_form_of_a_crl_is_accepted_where_it_is_meant_and_nowhere_else(tbs: bytes, fields: dict[str, Any]) -> None:
+    assert lint_crl(tbs, replace(CRL_RULES, **fields)) == ()
+    if fields:
+        assert {one.rule for one in lint_crl(tbs, CRL_RULES)} == {"extensions"}
+        assert {one.rule for one in lint_crl(_formed(), replace(CRL_RULES, **fields))} == {"extensions"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "tbs", "fields"),
+    [
+        ("delta", _formed(extensions.delta_crl_indicator(5)), {"base_number": 6}),
+        ("delta", _formed(extensions.delta_crl_indicator(7)), {"base_number": 7}),
+        ("shard", _formed(extensions.issuing_distribution_point(DELTA_URL)), {"shard_url": SHARD_URL}),
+        ("freshest", _formed(extensions.freshest_crl((SHARD_URL, DELTA_URL))), {"delta_url": DELTA_URL}),
+        ("extensions", _formed(extensions.crl_number(7)), {}),
+        ("encoding", _formed(entries=(b"\x30\x00",)), {}),
+        ("encoding", _formed(entries=(ENTRY[:-1],)), {}),
+        ("encoding", _formed(entries=(ENTRY, b"\x30\x81")), {}),
+        ("encoding", _formed(entries=(ENTRY,) * 2500 + (b"\x05\x00",)), {}),
+    ],
+)
+def test_one_thing_wrong_with_the_form_of_a_crl_is_found(rule: str, tbs: bytes, fields: dict[str, Any]) -> None:
+    found = {one.rule for one in lint_crl(tbs, replace(CRL_RULES, **fields))}
+    assert found == {rule} or (rule == "extensions" and found == {"encoding"})
