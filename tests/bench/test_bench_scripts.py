@@ -9,12 +9,18 @@ import sys
 
 import pytest
 
-from tests.outside.tools import ROOT, require_tool
+from tests.outside.tools import ROOT, require_python_ldap, require_root, require_tool
 
 RATIOS = {
     "scep": ["scep raw / server CPU", "scep CPU with 500 stored", "scep failed requests"],
     "ocsp": ["constant / pre-signed CPU, POST", "constant / pre-signed CPU, GET", "failed requests, nonce"],
     "crl": ["crl seconds", "crl peak RSS"],
+    "directory": [
+        "directory round trips, publish 4 objects",
+        "directory round trips, verify",
+        "directory round trips, look-up",
+        "directory paged read, MB grown",
+    ],
     "start": ["privyseal --help seconds"],
 }
 
@@ -23,6 +29,10 @@ RATIOS = {
 def test_the_benchmark_runs_and_prints_its_ratios(name: str) -> None:
     if name in ("scep", "ocsp"):
         require_tool("wrk")
+    if name == "directory":
+        require_root("a domain controller")
+        require_tool("samba")
+        require_python_ldap()
     done = subprocess.run(
         [sys.executable, f"bench/{name}.py", "--quick"],
         cwd=ROOT,

@@ -22,6 +22,8 @@ class Relay:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._answers_left: int | None = None
+        self.round_trips = 0
+        """Questions that were answered so far."""
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._thread = threading.Thread(target=self._accept, name="relay", daemon=True)
         self._thread.start()
@@ -72,6 +74,7 @@ class Relay:
                     # Answers are counted by turns: what follows a question until the next one is one answer.
                     if asked and self._is_lost():
                         break
+                    self.round_trips += asked
                     asked = False
                     near.sendall(piece)
                 except OSError:
