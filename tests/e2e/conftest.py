@@ -21,6 +21,7 @@ ON_BOTH_ENGINES = {
     "test_status",
     "test_store_faults",
     "test_waiting",
+    "test_workers",
 }
 
 

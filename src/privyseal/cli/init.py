@@ -33,13 +33,25 @@ from privyseal.errors import NameTaken, PassphraseMissing, UnsafePermissions
     "init",
     examples=(
         "init --organization Contoso --url http://pki.contoso.com --passphrase-file /etc/privyseal/passphrase",
+        "init --organization Contoso --url http://pki.contoso.com --store 'postgresql:///privyseal' "
+        "--passphrase-file /etc/privyseal/passphrase",
         "init --home ./pki --organization Lab --url http://127.0.0.1:8080 --passphrase-file ./pki.pass",
     ),
 )
 @click.option("--organization", metavar="NAME", help="Stands as O= in the names of CAs.")
 @click.option("--url", metavar="URL", help="Public http:// URL. Certificates carry it for ever.")
 @click.option("--listen", metavar="HOST:PORT", help=f"Where `serve` listens. Default: {DEFAULT_LISTEN}.")
-def command(session: Session, organization: str | None, url: str | None, listen: str | None) -> None:
+@click.option("--store", metavar="URL", help="An empty PostgreSQL database. Default: SQLite in the home directory.")
+@click.option("--store-password-file", metavar="FILE", help="Holds its password; relative to the home directory.")
+def command(
+    session: Session,
+    organization: str | None,
+    url: str | None,
+    listen: str | None,
+    *,
+    store: str | None,
+    store_password_file: str | None,
+) -> None:
     """Make an installation: a home directory with configuration, store and key protection.
 
     Running it again changes nothing and says what is there. The passphrase encrypts all private keys;
@@ -47,10 +59,11 @@ def command(session: Session, organization: str | None, url: str | None, listen:
     """
     home = session.place
     wanted = {"organization": organization, "public_url": url and url.rstrip("/"), "listen": listen}
+    wanted |= {"store_url": store, "store_password_file": store_password_file}
     existing = (home / CONFIG_NAME).exists()
     settings = _check_existing(home, wanted) if existing else _new_settings(home, wanted)
     _make_home(home)
-    fresh = not (settings.database.exists() and _protection(settings).exists())
+    fresh = not ((settings.store_url or settings.database.exists()) and _protection(settings).exists())
     # A complete installation is opened only when there is something to open it with.
     if fresh or passphrase_file(session.passphrase_file) is not None:
         build(settings, passphrase=_passphrase(session, settings), create=True).close()
@@ -63,6 +76,7 @@ def command(session: Session, organization: str | None, url: str | None, listen:
             "organization": settings.organization,
             "public_url": settings.public_url,
             "listen": settings.listen,
+            "store": settings.store_url or str(settings.database),
             "created": not existing,
         },
     )

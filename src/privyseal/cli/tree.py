@@ -143,6 +143,10 @@ TREE: Final = Branch(
             "Kerberos: log-on to a domain by certificate.",
             {"check": Leaf(f"{_CLI}.kerberos_check:command", "Walk a log-on with a certificate, stage by stage.")},
         ),
+        "store": Branch(
+            "The store: where everything is kept.",
+            {"move": Leaf(f"{_CLI}.store:move", "Move to PostgreSQL, or back to SQLite.")},
+        ),
         "audit": Branch(
             "The audit trail: who did what.",
             {

@@ -10,10 +10,11 @@ from typing import Final
 from privyseal.audit.chain import verify_chain
 from privyseal.errors import AuditBroken
 from privyseal.model.audit import AuditRow, from_microseconds
-from privyseal.store.engine import Database, Row
+from privyseal.store.engine import Connection, Database, Row
 
 _COLUMNS: Final = "seq, at, event, actor, target, detail, digest"
 _PAGE: Final = 5000
+_BEFORE_ALL: Final = -(1 << 62)
 
 
 class AuditTrail:
@@ -42,7 +43,7 @@ class AuditTrail:
             head = self._database.read_one("SELECT seq, digest FROM audit_head WHERE id = 1")
             if head is None:
                 raise AuditBroken("the head of the audit trail is missing")
-            return verify_chain(self._rows(), head_seq=head[0], head_digest=head[1]), head[1]
+            return verify_chain(read_trail(self._database.reader), head_seq=head[0], head_digest=head[1]), head[1]
         finally:
             self._database.reader.execute("COMMIT")
 
@@ -54,14 +55,17 @@ class AuditTrail:
         wanted = "SELECT 1 FROM audit WHERE digest >= ? AND digest <= ? LIMIT 1"
         return self._database.read_one(wanted, (lowest, highest)) is not None
 
-    def _rows(self) -> Iterator[AuditRow]:
-        """All rows in order, a page at a time: a database may hold more of them than fit into memory."""
-        page = self._database.read(f"SELECT {_COLUMNS} FROM audit ORDER BY seq LIMIT ?", (_PAGE,))
-        while page:
-            yield from map(_row, page)
-            page = self._database.read(
-                f"SELECT {_COLUMNS} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", (page[-1][0], _PAGE)
-            )
+
+def read_trail(connection: Connection) -> Iterator[AuditRow]:
+    """All rows in order, a page at a time: a database may hold more of them than fit into memory."""
+    last = _BEFORE_ALL
+    while True:
+        sql = f"SELECT {_COLUMNS} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
+        page = connection.execute(sql, (last, _PAGE)).fetchall()
+        if not page:
+            return
+        yield from map(_row, page)
+        last = page[-1][0]
 
 
 def _row(row: Row) -> AuditRow:

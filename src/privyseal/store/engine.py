@@ -51,6 +51,10 @@ class Cursor(Protocol):
 class Connection(Protocol):
     """Runs statements. BEGIN and COMMIT are statements; outside of them each is a transaction of its own."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
     def execute(self, sql: str, parameters: Any = ..., /) -> Cursor:
         """Run one statement."""
 
@@ -111,6 +115,25 @@ class Database(ABC):
         """Let the database check what it can by itself. Raises StoreUnavailable with its first finding."""
 
     @abstractmethod
+    def hold(self) -> None:
+        """Begin a transaction on ``writer`` that keeps everybody else from writing, however long it takes."""
+
+    @abstractmethod
+    def forbid_writing(self) -> None:
+        """Let the database refuse every further change of the audit trail and of CRL numbers, whoever is connected.
+
+        To be called on ``writer``, in its transaction.
+        """
+
+    @abstractmethod
+    def number_on(self) -> None:
+        """Let ids go on after those that rows were copied with. To be called on ``writer``, in its transaction."""
+
+    @abstractmethod
+    def others(self) -> int:
+        """How many other connections there are, as far as the database can tell."""
+
+    @abstractmethod
     def explained(self, error: Exception) -> PrivysealError:
         """One of ``faults``, as an error of ours."""
 
@@ -137,9 +160,11 @@ def check_usable(connection: Connection, label: str) -> None:
         )
 
 
-def write_first_rows(connection: Connection) -> None:
-    """What a new store holds."""
+def write_first_rows(connection: Connection, arriving: str) -> None:
+    """What a new store holds; with ``arriving`` nobody uses it before the move from there has ended."""
     meta = "INSERT INTO meta (key, value) VALUES (?, ?)"
     connection.execute(meta, ("schema_version", str(KNOWN_VERSION)))
     connection.execute(meta, ("catalog", "1"))
+    if arriving:
+        connection.execute(meta, (ARRIVING, arriving))
     connection.execute("INSERT INTO audit_head (id, seq, digest) VALUES (1, 0, ?)", (GENESIS,))

@@ -25,16 +25,17 @@ class StorePlace:
         return self.url or str(self.path)
 
 
-def open_store(place: StorePlace, *, create: bool = False, check: bool = True) -> Database:
+def open_store(place: StorePlace, *, create: bool = False, check: bool = True, arriving: str = "") -> Database:
     """Open the store; with ``create`` make its tables where there are none.
 
-    ``check`` is off only for a move, which looks at stores that are not in use. Raises StoreUnavailable, StoreTooNew,
-    StoreMoved, StoreExtraMissing.
+    ``check`` is off only for a move, which looks at stores that are not in use; ``arriving`` marks a new one as the
+    destination of a move from there. Raises StoreUnavailable, StoreTooNew, StoreMoved, StoreNotEmpty,
+    StoreExtraMissing.
     """
     if not place.url:
-        return SqliteDatabase(place.path, create=create, check=check)
+        return SqliteDatabase(place.path, create=create, check=check, arriving=arriving)
     try:
         from privyseal.store.postgresql import PostgresDatabase
     except ImportError as error:
         raise StoreExtraMissing(f"psycopg cannot be imported: {error}") from error
-    return PostgresDatabase(place.url, password=place.password, create=create, check=check)
+    return PostgresDatabase(place.url, password=place.password, create=create, check=check, arriving=arriving)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from privyseal.errors import CommitInDoubt, PrivysealError, StoreUnavailable
+from privyseal.errors import CommitInDoubt, PrivysealError, StoreNotEmpty, StoreUnavailable
 from privyseal.store.engine import Database, Parameters, Row, check_usable, write_first_rows
 from privyseal.store.postgresql_line import Line, ReadingLine, first_line
 from privyseal.store.postgresql_sql import returning_id
@@ -60,30 +60,30 @@ class PostgresDatabase(Database):
     refusals = (psycopg.IntegrityError, psycopg.DataError)
     faults = (psycopg.Error,)
 
-    def __init__(self, url: str, *, password: str = "", create: bool = False, check: bool = True) -> None:
+    def __init__(
+        self, url: str, *, password: str = "", create: bool = False, check: bool = True, arriving: str = ""
+    ) -> None:
         super().__init__(url)
+        conninfo = _conninfo(url, password)
+        self.writer: Line = Line(conninfo, seconds=_WRITE_SECONDS)
+        self.reader: ReadingLine = ReadingLine(conninfo, seconds=_READ_SECONDS)
+        self.background: ReadingLine = ReadingLine(conninfo, seconds=_APART_SECONDS)
+        self._thread = ThreadPoolExecutor(1, "privyseal-writer")
+        self._seen: tuple[str, int] = ("", 0)
+        self._recent = (-1, 0.0)
+        opened = False
         try:
-            conninfo = make_conninfo(url, **_DEFAULTS, **({"password": password} if password else {}))
-            self.writer: Line = Line(conninfo, seconds=_WRITE_SECONDS)
-            self.writer.renew()
-            self._check_server()
-            if create:
-                self._create()
-            if check:
-                check_usable(self.writer, self.label)
-            self.reader: ReadingLine = ReadingLine(conninfo, seconds=_READ_SECONDS)
-            self.reader.renew()
-            self.background: ReadingLine = ReadingLine(conninfo, seconds=_APART_SECONDS)
-            self.background.renew()
+            self._open(create=create, check=check, arriving=arriving)
+            opened = True
         except psycopg.errors.UndefinedTable as error:
             raise StoreUnavailable(
                 f"there is no store in {self.label}", mend=("make one: privyseal init --store URL",)
             ) from error
         except psycopg.Error as error:
             raise StoreUnavailable(f"the store {self.label} cannot be opened: {first_line(error)}") from error
-        self._thread = ThreadPoolExecutor(1, "privyseal-writer")
-        self._seen: tuple[str, int] = ("", 0)
-        self._recent = (-1, 0.0)
+        finally:
+            if not opened:
+                self.close()
 
     def close(self) -> None:
         """Close all connections."""
@@ -136,6 +136,44 @@ class PostgresDatabase(Database):
         row = self.read_one("SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database")
         if row is not None and row[0]:
             raise StoreUnavailable(f"the store is damaged: the server counted {row[0]} pages with a wrong checksum")
+
+    def hold(self) -> None:
+        """See ``Database.hold``."""
+        self.writer.execute("BEGIN")
+        self.writer.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        self.writer.execute(_Transaction._HEAD)
+
+    def forbid_writing(self) -> None:
+        """See ``Database.forbid_writing``."""
+        self.writer.execute(
+            "CREATE FUNCTION moved() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION "
+            "''this store was moved'' USING ERRCODE = ''integrity_constraint_violation''; END'"
+        )
+        for table, change in (("audit_head", "UPDATE"), ("audit", "INSERT"), ("crls", "INSERT")):
+            self.writer.execute(
+                f"CREATE TRIGGER moved BEFORE {change} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION moved()"
+            )
+
+    def number_on(self) -> None:
+        """See ``Database.number_on``."""
+        rows = self.writer.execute(
+            "SELECT table_name FROM information_schema.columns WHERE table_schema = current_schema() "
+            "AND column_name = 'id' AND is_identity = 'YES'"
+        )
+        for (table,) in rows.fetchall():
+            self.writer.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table})) "
+                f"WHERE EXISTS (SELECT 1 FROM {table})"
+            )
+
+    def others(self) -> int:
+        """See ``Database.others``."""
+        row = self.read_one(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND backend_type = 'client backend' AND NOT (pid = ANY(?))",
+            ([line.driver.info.backend_pid for line in (self.writer, self.reader, self.background)],),
+        )
+        return 0 if row is None else int(row[0])
 
     def explained(self, error: Exception) -> PrivysealError:
         """See ``Database.explained``."""
@@ -201,6 +239,16 @@ class PostgresDatabase(Database):
 
     # --- opening ---------------------------------------------------------------------------------
 
+    def _open(self, *, create: bool, check: bool, arriving: str) -> None:
+        self.writer.renew()
+        self._check_server()
+        if create:
+            self._create(arriving)
+        if check:
+            check_usable(self.writer, self.label)
+        self.reader.renew()
+        self.background.renew()
+
     def _check_server(self) -> None:
         info = self.writer.driver.info
         if info.server_version < _OLDEST_SERVER:
@@ -212,12 +260,25 @@ class PostgresDatabase(Database):
                 mend=("make another: createdb --encoding UTF8 --template template0 NAME",),
             )
 
-    def _create(self) -> None:
+    def _create(self, arriving: str) -> None:
         from privyseal.store.postgresql_schema import schema_statements
 
         with self.writer.driver.transaction():
             self.writer.execute("SELECT pg_advisory_xact_lock(?)", (_CREATING,))
-            if self.writer.execute("SELECT to_regclass('meta')").fetchone()[0] is None:
-                for sql in schema_statements():
-                    self.writer.execute(sql)
-                write_first_rows(self.writer)
+            found = self.writer.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+            tables = {name for (name,) in found.fetchall()}
+            if "meta" in tables:
+                return
+            if tables:
+                listed = ", ".join(sorted(tables)[:5])
+                raise StoreNotEmpty(f"{self.label} is a database of something else: it holds {listed}")
+            for sql in schema_statements():
+                self.writer.execute(sql)
+            write_first_rows(self.writer, arriving)
+
+
+def _conninfo(url: str, password: str) -> str:
+    try:
+        return make_conninfo(url, **_DEFAULTS, **({"password": password} if password else {}))
+    except psycopg.ProgrammingError as error:
+        raise StoreUnavailable(f"the store's URL cannot be read: {first_line(error)}") from error

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from privyseal.errors import PrivysealError, StoreUnavailable
+from privyseal.errors import PrivysealError, StoreNotEmpty, StoreUnavailable
 from privyseal.store.engine import Database, Parameters, Row, check_usable, write_first_rows
 from privyseal.store.unit import Transaction
 
@@ -37,25 +37,30 @@ class SqliteDatabase(Database):
     refusals = (sqlite3.IntegrityError,)
     faults = (sqlite3.Error,)
 
-    def __init__(self, path: Path, *, create: bool = False, check: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = False, check: bool = True, arriving: str = "") -> None:
         super().__init__(str(path))
         if not create and not path.exists():
             raise StoreUnavailable(f"there is no store at {path}", mend=("make one: privyseal init",))
         self.path = path
         self._recent = (-1, 0.0, 0)
         self._commit_took = 1.0
+        opened: list[sqlite3.Connection] = []
         try:
-            self.writer: sqlite3.Connection = _connect(path)
+            self.writer: sqlite3.Connection = _connect(path, opened)
             if create:
-                _create(self.writer)
+                _create(self.writer, self.label, arriving)
             if check:
                 check_usable(self.writer, self.label)
-            self.reader: sqlite3.Connection = _connect(path)
+            self.reader: sqlite3.Connection = _connect(path, opened)
             self.reader.execute("PRAGMA query_only=ON")
-            self.background: sqlite3.Connection = _connect(path)
+            self.background: sqlite3.Connection = _connect(path, opened)
             self.background.execute("PRAGMA query_only=ON")
+            opened.clear()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the store {path} cannot be opened: {error}") from error
+        finally:
+            for connection in opened:
+                connection.close()
 
     def close(self) -> None:
         """Close all connections."""
@@ -112,6 +117,25 @@ class SqliteDatabase(Database):
         if row is None or row[0] != "ok":
             raise StoreUnavailable(f"the store is damaged: {'no answer' if row is None else row[0]}")
 
+    def hold(self) -> None:
+        """See ``Database.hold``."""
+        self.writer.execute("BEGIN IMMEDIATE")
+
+    def forbid_writing(self) -> None:
+        """See ``Database.forbid_writing``."""
+        for table, change in (("audit_head", "UPDATE"), ("audit", "INSERT"), ("crls", "INSERT")):
+            self.writer.execute(
+                f"CREATE TRIGGER moved_{table} BEFORE {change} ON {table} "
+                "BEGIN SELECT RAISE(ABORT, 'this store was moved'); END"
+            )
+
+    def number_on(self) -> None:
+        """See ``Database.number_on``; ids are one more than the highest."""
+
+    def others(self) -> int:
+        """See ``Database.others``; a file cannot tell."""
+        return 0
+
     def explained(self, error: Exception) -> PrivysealError:
         """See ``Database.explained``."""
         if isinstance(error, sqlite3.IntegrityError):
@@ -133,16 +157,20 @@ class SqliteDatabase(Database):
             await asyncio.get_running_loop().run_in_executor(None, connection.execute, "BEGIN IMMEDIATE")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, opened: list[sqlite3.Connection]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    opened.append(connection)
     for pragma in _PRAGMAS:
         connection.execute(pragma)
     return connection
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+def _create(connection: sqlite3.Connection, label: str, arriving: str) -> None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "meta" in tables:
         return
+    if tables:
+        raise StoreNotEmpty(f"{label} is a database of something else: it holds {', '.join(sorted(tables)[:5])}")
     # Imported here: opening a store needs no schema compiler, and start-up time is felt.
     from sqlalchemy.dialects import sqlite
     from sqlalchemy.schema import CreateIndex, CreateTable
@@ -155,5 +183,5 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(str(CreateTable(table).compile(dialect=dialect)))
         for index in table.indexes:
             connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
-    write_first_rows(connection)
+    write_first_rows(connection, arriving)
     connection.execute("COMMIT")
