@@ -31,7 +31,7 @@ from privyseal.x509.names import DistinguishedName
 
 PROFILE: Final = "wifi-device"
 _PASSPHRASE: Final = "only for a benchmark"
-_PROFILE: Final[dict[str, Any]] = {
+PROFILE_DATA: Final[dict[str, Any]] = {
     "name": PROFILE,
     "issuer": "issuing",
     "subject": "CN={{device.name}},O=Bench",
@@ -79,7 +79,7 @@ async def _found(application: Application, key_type: KeyType) -> None:
             crl=CrlRules(),
         )
         await found_ca(request, application.workshop(), actor="bench")
-    await application.profiles.save(profile_from_data(_PROFILE), replace_existing=False, actor="bench")
+    await application.profiles.save(profile_from_data(PROFILE_DATA), replace_existing=False, actor="bench")
 
 
 def opened(settings: Settings) -> Application:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -248,6 +249,34 @@ def test_a_crl_is_published_for_ldap_and_taken_back(
     assert x509.load_der_x509_crl(crl).issuer.rfc4514_string()
     assert privyseal.json("directory", "publish-crl", "--ca", "issuing", "--host", "pki", "--yes")["changes"] == []
     privyseal.works("directory", "undo", str(undo), "--yes")
+    assert not controller.values(f"CN=pki,CN=CDP,{PKS}", "cn")
+
+
+def test_base_and_delta_are_published_together_and_newer_ones_take_their_places(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    privyseal.works("ca", "create", "deltas", "--parent", "root", "--key", "ec:p256", "--delta-crl", "1d")
+    publish = ("directory", "publish-crl", "--ca", "deltas", "--host", "pki", "--yes")
+    undo = tmp_path / "undo.json"
+    privyseal.works(*publish, "--undo-file", str(undo))
+    dn = f"{dn_of(privyseal, 'deltas', 'CDP').partition(',')[0]},CN=pki,CN=CDP,{PKS}"
+
+    def numbers() -> list[int]:
+        found = [controller.values(dn, name) for name in ("certificateRevocationList", "deltaRevocationList")]
+        assert [len(values) for values in found] == [1, 1]
+        crls = [x509.load_der_x509_crl(values[0]) for values in found]
+        assert crls[1].extensions.get_extension_for_class(x509.DeltaCRLIndicator).critical
+        return [crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for crl in crls]
+
+    assert numbers() == [1, 2]
+    made = privyseal.works("certificate", "list", "--kind", "ocsp", "-o", "json").out
+    responder = re.findall(r'"serial": "([0-9a-f]+)",\s+"ca": "deltas"', made)[0]
+    privyseal.works("certificate", "revoke", responder, "--reason", "superseded")
+    privyseal.works(*publish, "--undo-file", str(tmp_path / "newer.json"))
+    assert numbers() == [1, 3]
+    assert privyseal.json(*publish)["changes"] == []
+    for name in ("newer.json", "undo.json"):
+        privyseal.works("directory", "undo", str(tmp_path / name), "--yes")
     assert not controller.values(f"CN=pki,CN=CDP,{PKS}", "cn")
 
 

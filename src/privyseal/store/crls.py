@@ -20,8 +20,8 @@ from privyseal.store.engine import Connection, Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
 
-_PART: Final = 1 << 20
-_PARTS_AT_ONCE: Final = 4
+_PART: Final = 1 << 19
+_PARTS_AT_ONCE: Final = 2
 # Joined by the database, so many at a time: row by row this thread would wait for the interpreter a million times.
 _ENTRIES_AT_ONCE: Final = 10_000
 _FACTS: Final = "number, shard, base_number, this_update, next_update, octets, digest"
@@ -74,6 +74,8 @@ class CrlBook:
         starts = list(range(0, len(crl), _PART))
         for part, start in enumerate(starts[:-1]):
             await self._committer.run(partial(_write_part, issuer_id, number, part, crl[start : start + _PART]))
+            if part % _PARTS_AT_ONCE == 0:
+                await self._apart(self._database.relieve)
         last = crl[starts[-1] :]
 
         def work(transaction: Transaction) -> tuple[CrlFacts, bool]:
@@ -96,6 +98,7 @@ class CrlBook:
         for number, last in dead:
             for first in range(0, last + 1, _PARTS_AT_ONCE):
                 await self._committer.run(partial(_remove_parts, issuer_id, number, first))
+                await self._apart(self._database.relieve)
 
     def in_force(self, issuer_id: int, scope: CrlScope) -> CrlFacts | None:
         """The CRL of this scope that relying parties get, or None before the first."""

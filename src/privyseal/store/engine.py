@@ -111,6 +111,10 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def relieve(self) -> None:
+        """Put away, in the thread apart, what a large write has piled up; else some COMMIT would have to."""
+
+    @abstractmethod
     def verify_integrity(self) -> None:
         """Let the database check what it can by itself. Raises StoreUnavailable with its first finding."""
 

@@ -123,6 +123,9 @@ class PostgresDatabase(Database):
         await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, now)
         self.commits += 1
 
+    def relieve(self) -> None:
+        """See ``Database.relieve``: here the server does that by itself."""
+
     def verify_integrity(self) -> None:
         """See ``Database.verify_integrity``."""
         for name in ("fsync", "full_page_writes"):
