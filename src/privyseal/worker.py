@@ -46,6 +46,8 @@ async def work_once(application: Application) -> None:
     if purged:
         _log.info("forgot %d refused attempts and unused challenges from before %s", purged, kept_since.date())
     await application.search_index.extend(most=_BLOCKS_AT_ONCE)
+    if revoked := await application.bulk.carry_on(now=application.clock.now()):
+        _log.warning("revoked %d certificate(s) that an interrupted revocation had left", revoked)
     for issuer in application.catalog.issuers():
         now = application.clock.now()
         # A retired CA signs no certificates, but those that it signed still need its CRL and OCSP answers.

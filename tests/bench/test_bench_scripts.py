@@ -21,6 +21,7 @@ RATIOS = {
         "directory round trips, look-up",
         "directory paged read, MB grown",
     ],
+    "inventory": ["inventory first page p95", "inventory CPU of all kinds of pages", "inventory slowest revocation"],
     "start": ["privyseal --help seconds"],
 }
 

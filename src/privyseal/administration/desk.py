@@ -86,6 +86,7 @@ class Desk:
         act = self.act(name)
         check_permission(actor, act.permission)
         preview = await act.preview(parameters)
+        parameters = {**parameters, **preview.pinned}
         _check_reach(actor, act, preview)
         two = self._takes_two(act, preview)
         if dry_run:

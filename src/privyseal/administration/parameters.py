@@ -33,6 +33,13 @@ class Parameters:
             raise InvalidValue(f"{name} is not a list of texts")
         return tuple(found)
 
+    def number(self, name: str, default: int | None = None) -> int:
+        """A whole number, not negative; without ``default`` it must be there. Raises InvalidValue."""
+        found = self._given.get(name, default)
+        if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+            raise InvalidValue(f"{name} is missing" if found is None else f"{name} is not a whole number from 0")
+        return found
+
     def flag(self, name: str) -> bool:
         """A truth value, false when it is not there. Raises InvalidValue."""
         found = self._given.get(name, False)

@@ -18,6 +18,7 @@ from privyseal.ra.service import RegistrationAuthority
 from privyseal.status.service import StatusService
 from privyseal.store.audit import AuditTrail
 from privyseal.store.authorities import AuthorityBook
+from privyseal.store.bulk import BulkBook
 from privyseal.store.certificates import CertificateLedger
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.crls import CrlBook
@@ -51,6 +52,7 @@ class Application:
     certificates: CertificateLedger
     inventory: Inventory
     search_index: SearchIndex
+    bulk: BulkBook
     enrollments: EnrollmentLog
     status_book: StatusBook
     crls: CrlBook
@@ -104,6 +106,7 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     enrollments = EnrollmentLog(database, committer)
     apart, crl_wanted = OneThread(), asyncio.Event()
     status_book, crls = StatusBook(database, committer), CrlBook(database, committer, apart)
+    inventory = Inventory(database)
     directories = DirectoryBook(database, committer)
     catalog = LiveCatalog(
         database=database,
@@ -135,8 +138,9 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         profiles=profiles,
         entities=entities,
         certificates=certificates,
-        inventory=Inventory(database),
+        inventory=inventory,
         search_index=SearchIndex(database, committer),
+        bulk=BulkBook(database, committer, inventory=inventory, status=status_book, entities=entities, clock=clock),
         enrollments=enrollments,
         status_book=status_book,
         crls=crls,

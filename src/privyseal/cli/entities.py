@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from privyseal.administration.revocation import UnblockEntity
 from privyseal.bootstrap import Application
 from privyseal.cli.output import show_item, show_list
 from privyseal.cli.session import Session
@@ -28,8 +29,9 @@ def entity_item(entity: EndEntity) -> dict[str, Any]:
     """A device or user with stable field names."""
     attributes = {name: entity.attributes.get(name) for name in sorted(ATTRIBUTES[entity.kind] - {"name"})}
     binding = entity.binding
+    blocked = {"blocked_profiles": sorted(entity.blocked)}
     bound = {"directory": binding and binding.directory, "object_sid": binding and binding.sid.text}
-    return {"kind": entity.kind.value, "name": entity.name, "enabled": entity.enabled, **attributes, **bound}
+    return {"kind": entity.kind.value, "name": entity.name, "enabled": entity.enabled, **attributes, **bound, **blocked}
 
 
 def _attribute_options(kind: EntityKind) -> list[click.Parameter]:
@@ -177,6 +179,26 @@ def _set(kind: EntityKind) -> Verb:
     return change
 
 
+def _unblock(kind: EntityKind) -> Verb:
+    word, name = kind.value, _NAMES[kind]
+
+    @verb("unblock", examples=(f"{word} unblock {name}", f"{word} unblock {name} --profile wifi-device"))
+    @click.argument("name")
+    @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Default: all that are blocked.")
+    def unblock(session: Session, name: str, profiles: tuple[str, ...]) -> None:
+        """Let a device or user have certificates again after one was revoked for a reason that keeps it out.
+
+        It enrolls or renews at its next check-in. What was revoked stays revoked.
+        """
+        with session.application() as application:
+            act = UnblockEntity(application.entities)
+            parameters = {"kind": kind.value, "name": name, "profiles": list(profiles)}
+            show_item(session, asyncio.run(act.perform(parameters, actor=session.actor)))
+        session.done(f"{word} {name} may enroll again")
+
+    return unblock
+
+
 def refuse_disabled(entity: EndEntity) -> None:
     """Raise EntityDisabled, with the command that mends it."""
     if not entity.enabled:
@@ -190,3 +212,4 @@ create_device, create_user = _create(EntityKind.DEVICE), _create(EntityKind.USER
 list_devices, list_users = _list(EntityKind.DEVICE), _list(EntityKind.USER)
 get_device, get_user = _get(EntityKind.DEVICE), _get(EntityKind.USER)
 set_device, set_user = _set(EntityKind.DEVICE), _set(EntityKind.USER)
+unblock_device, unblock_user = _unblock(EntityKind.DEVICE), _unblock(EntityKind.USER)

@@ -21,6 +21,7 @@ from privyseal.cli.values import REASON
 from privyseal.cli.verb import verb
 from privyseal.endpoints.ocsp import VALIDITY
 from privyseal.errors import AlreadyRevoked, InvalidValue, RevocationNotSeen
+from privyseal.model.bulk import blocks_by_default
 from privyseal.model.certificate import CertificateKind, CertificateRecord, format_serial
 from privyseal.model.crl import CrlFacts
 from privyseal.model.revocation import CrlReason
@@ -44,6 +45,7 @@ _SHOWN: Final = 20
 @click.option("--reason", type=REASON, default=CrlReason.UNSPECIFIED.label, show_default=True, help="RFC 5280 reason.")
 @click.option("--invalid-since", metavar="TIME", help="Since when the key is thought to be bad: 2026-01-31T12:00:00Z.")
 @_CA
+@click.option("--block/--no-block", default=None, help="Keep the device or user out, or let it enroll again.")
 @click.option("--dry-run", is_flag=True, help="Only say until when relying parties would accept it.")
 @_PROVE
 def revoke(
@@ -52,14 +54,16 @@ def revoke(
     reason: str,
     invalid_since: str | None,
     ca: str | None,
+    block: bool | None,
     dry_run: bool,
     prove: bool,
 ) -> None:
     """Revoke a certificate for good and publish a new CRL at once; OCSP says so from the same moment.
 
     With reason certificate-hold it can be released again. A relying party that holds an older CRL goes on accepting
-    the certificate until that CRL ends. A device that is still enabled can enroll again: disable it as well if it
-    should not. A CA whose own certificate is revoked is retired: it issues nothing more.
+    the certificate until that CRL ends. Without --block or --no-block the reason decides whether the device may
+    enroll again by the same profile: unspecified and superseded let it, every other reason keeps it out until
+    `device unblock` or `user unblock`. A CA whose own certificate is revoked is retired: it issues nothing more.
     """
     since = None if invalid_since is None else _time(invalid_since)
     with session.application(keys=not dry_run) as application:
@@ -75,6 +79,7 @@ def revoke(
             show_item(session, {**_shown(application, issuer, record), **_forecast_item(out_there)})
             _say_forecast(session, out_there)
             return
+        _keep_out(session, application, record, block, CrlReason.parse(reason))
         published = asyncio.run(
             application.status.revoke(
                 issuer,
@@ -104,7 +109,9 @@ def revoke(
 def release(session: Session, serial: str, ca: str | None, prove: bool) -> None:
     """End a hold: the certificate is good again. OCSP says so at once, and the next CRL leaves it out.
 
-    Delta CRLs say removeFromCRL. Only reason certificate-hold can be released; every other revocation is final.
+    The device or user may enroll again. Delta CRLs say removeFromCRL.
+
+    Only reason certificate-hold can be released; every other revocation is final.
     """
     with session.application(keys=True) as application:
         issuer, record = find(application, serial, ca=ca)
@@ -113,10 +120,25 @@ def release(session: Session, serial: str, ca: str | None, prove: bool) -> None:
             application.status.release(issuer, record.serial, signer=signer, actor=session.actor)
         )  # fmt: skip
         item = _shown(application, issuer, record) | _published_item(published)
+        if record.entity_id is not None and record.profile:
+            work = application.entities.unblock_id(record.entity_id, record.profile, actor=session.actor)
+            asyncio.run(work)
         proof = _prove(application, issuer, record, revoked=False) if prove else {}
         show_item(session, item | proof)
     session.done(f"released {item['serial']}; CRL {published.number} of {issuer.record.name} says so")
     session.say("  note  who holds an older CRL refuses it until that one ends, or looks for a newer one")
+
+
+def _keep_out(
+    session: Session, application: Application, record: CertificateRecord, block: bool | None, reason: CrlReason
+) -> None:
+    """Before the revocation, so that nobody slips in between: no further certificate of the same profile."""
+    final = record.revocation is not None and record.revocation.reason is not CrlReason.CERTIFICATE_HOLD
+    if record.entity_id is None or not record.profile or final:
+        return
+    if blocks_by_default(reason) if block is None else block:
+        asyncio.run(application.entities.block({(record.entity_id, record.profile)}, actor=session.actor))
+        session.say(f"  note  {record.entity} gets no further certificate of {record.profile} until it is unblocked")
 
 
 def _forecast(application: Application, issuer: Issuer, record: CertificateRecord) -> Forecast:

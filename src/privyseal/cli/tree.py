@@ -41,6 +41,7 @@ def _entity_verbs(kind: str) -> Branch:
             "list": Leaf(f"{_CLI}.entities:list_{kind}s", f"List {kind}s in order of name."),
             "get": Leaf(f"{_CLI}.entities:get_{kind}", f"Show one {kind}."),
             "set": Leaf(f"{_CLI}.entities:set_{kind}", "Change attributes, disable or enable."),
+            "unblock": Leaf(f"{_CLI}.entities:unblock_{kind}", "Let it enroll again after a revocation."),
             "lookup": Leaf(f"{_CLI}.directory_accounts:lookup_{kind}", "Show what the directory says of an account."),
         },
     )
@@ -83,6 +84,7 @@ TREE: Final = Branch(
                 "issue": Leaf(f"{_CLI}.issuing:issue", "Issue to a device or user that you vouch for."),
                 "revoke": Leaf(f"{_CLI}.revoking:revoke", "Revoke or hold; CRL and OCSP say so at once."),
                 "release": Leaf(f"{_CLI}.revoking:release", "End a hold; the certificate is good again."),
+                "revoke-many": Leaf(f"{_CLI}.bulk_revoking:revoke_many", "Revoke all that a search finds."),
                 "status": Leaf(f"{_CLI}.certificates:status", "Say whether a certificate is good."),
                 "inspect": Leaf(f"{_CLI}.inspecting:inspect", "Decode a certificate, request or CRL file."),
             },

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from privyseal.errors.tree import InputError, PolicyError, SetupError, StateError
+from privyseal.errors.tree import AccessError, InputError, PolicyError, SetupError, StateError
 
 # --- 6000: requests and keys -------------------------------------------------------------------
 
@@ -189,3 +189,27 @@ class NotIssued(StateError):
     title = "No certificate with this serial was issued"
     default_why = "the store knows no such serial under this CA"
     default_mend = ("look for it: privyseal certificate list",)
+
+
+class SelectionChanged(StateError):
+    code = 6310
+    title = "The selection is no longer the one that was shown"
+    default_why = "certificates were revoked since, so what was approved is not what would happen"
+    default_mend = ("look at it again: privyseal certificate revoke-many --where SEARCH --dry-run",)
+
+
+class TooManySelected(PolicyError):
+    code = 6311
+    title = "The search selects more certificates than may be revoked at once"
+    default_why = "a slip in a search must not take a whole company off its network"
+    default_mend = (
+        "look at what it selects: privyseal certificate list --where SEARCH --count",
+        "if it is meant: privyseal certificate revoke-many --where SEARCH --most NUMBER",
+    )
+
+
+class EnrollmentBlocked(AccessError):
+    code = 6312
+    title = "The device or user gets no further certificate of this profile"
+    default_why = "its certificate was revoked for a reason that keeps it out until somebody lets it in again"
+    default_mend = ("if it may come back: privyseal device unblock NAME --profile PROFILE",)

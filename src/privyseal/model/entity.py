@@ -12,7 +12,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from privyseal.errors import EntityDisabled, InvalidValue, UnknownVariable, VariableWithoutValue
+from privyseal.errors import EnrollmentBlocked, EntityDisabled, InvalidValue, UnknownVariable, VariableWithoutValue
 from privyseal.model.directory import DirectoryBinding
 from privyseal.x509.general_names import GeneralName, NameKind
 from privyseal.x509.sid import Sid
@@ -56,6 +56,8 @@ class EndEntity:
     enabled: bool = True
     binding: DirectoryBinding | None = None
     """The directory account that it is, for profiles that take names from there."""
+    blocked: frozenset[str] = frozenset()
+    """Profiles of which it gets no certificate, since one was revoked for a reason that keeps it out."""
 
     def value(self, variable: str) -> str:
         """The value of ``device.dns_name`` and the like.
@@ -84,6 +86,14 @@ class EndEntity:
         """Raise EntityDisabled unless certificates may be issued to it."""
         if not self.enabled:
             raise EntityDisabled(f"{self.kind.value} {self.name} is disabled")
+
+    def require_admitted(self, profile: str) -> None:
+        """Raise EnrollmentBlocked unless it may have certificates of this profile."""
+        if profile in self.blocked:
+            raise EnrollmentBlocked(
+                f"{self.kind.value} {self.name} gets no certificate of profile {profile}: one of its was revoked",
+                mend=(f"if it may come back: privyseal {self.kind.value} unblock {self.name} --profile {profile}",),
+            )
 
 
 def check_attributes(kind: EntityKind, attributes: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,8 @@ class Preview:
     """What happens, a sentence each, with names and counts."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Numbers for programs, for example ``{"active_leaves": 212}``."""
+    pinned: Mapping[str, str | int] = field(default_factory=dict)
+    """Parameters that bind the act to just what was previewed; whoever stores or performs it adds them."""
     irreversible: tuple[str, ...] = ()
     """What cannot be undone."""
     blockers: tuple[str, ...] = ()

@@ -101,6 +101,7 @@ class RegistrationAuthority:
         profile = form.profile
         refuse_authority_claims(request.request)
         applicant = await self._identification.authenticate(request, profile, now=self._clock.now())
+        applicant.entity.require_admitted(profile.name)
         self._check_key(request.request, profile, key_hash)
         entity = await named_by_directory(profile, applicant.entity, self._directory)
         _check_requested_name(form, entity, request.request)
@@ -188,6 +189,7 @@ class RegistrationAuthority:
     ) -> Granted:
         now = self._clock.now()
         form.issuer.require_active(now)
+        entity.require_admitted(form.profile.name)
         drawn = form.draw(
             entity,
             public_key=request.public_key,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -20,7 +20,8 @@ from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
 from privyseal.x509.sid import Sid
 
-_ENTITY = "SELECT id, kind, name, attributes, enabled, directory, object_sid FROM entities"
+_ENTITY = "SELECT id, kind, name, attributes, enabled, directory, object_sid, blocked FROM entities"
+_NOTHING: frozenset[str] = frozenset()
 _CHALLENGE = "SELECT id, profile, entity_id, created_at, expires_at, used_at FROM challenges"
 
 
@@ -141,9 +142,25 @@ class EntityBook:
                     detail={"attributes": sorted(attributes), "enabled": able, **_binding_detail(binding)},
                 )
             )
-            return EndEntity(entity.id, entity.kind, entity.name, MappingProxyType(kept), able, bound)
+            return EndEntity(entity.id, entity.kind, entity.name, MappingProxyType(kept), able, bound, found.blocked)
 
         return await self._committer.run(work)
+
+    async def block(self, blocks: Collection[tuple[int, str]], *, actor: str) -> None:
+        """Keep entities from further certificates of a profile: pairs of entity id and profile name."""
+        await self._committer.run(lambda transaction: _set_blocks(transaction, blocks, actor=actor, on=True))
+
+    async def unblock(self, entity: EndEntity, profiles: Collection[str], *, actor: str) -> EndEntity:
+        """Let an entity have certificates of these profiles again."""
+        blocks = [(entity.id, profile) for profile in profiles]
+        await self._committer.run(lambda transaction: _set_blocks(transaction, blocks, actor=actor, on=False))
+        return self.named(entity.kind, entity.name)
+
+    async def unblock_id(self, entity_id: int, profile: str, *, actor: str) -> None:
+        """Let the entity of this id have certificates of a profile again."""
+        await self._committer.run(
+            lambda transaction: _set_blocks(transaction, [(entity_id, profile)], actor=actor, on=False)
+        )
 
     async def create_challenge(
         self, digest: bytes, *, profile: str, entity: EndEntity, expires_at: datetime, actor: str
@@ -167,9 +184,31 @@ class EntityBook:
         await self._committer.run(work)
 
 
+def _set_blocks(transaction: Transaction, blocks: Collection[tuple[int, str]], *, actor: str, on: bool) -> None:
+    for entity_id, profile in sorted(blocks):
+        row = transaction.one(f"{_ENTITY} WHERE id = ?", (entity_id,))
+        if row is None:
+            continue
+        entity = _entity(row)
+        blocked = entity.blocked | {profile} if on else entity.blocked - {profile}
+        if blocked == entity.blocked:
+            continue
+        stored = json.dumps(sorted(blocked)) if blocked else None
+        transaction.execute("UPDATE entities SET blocked = ? WHERE id = ?", (stored, entity_id))
+        transaction.audit(
+            AuditEvent(
+                event=f"{entity.kind.value}.{'blocked' if on else 'unblocked'}",
+                actor=actor,
+                target=f"{entity.kind.value}:{entity.name}",
+                detail={"profile": profile},
+            )
+        )
+
+
 def _entity(row: Row) -> EndEntity:
     binding = None if row[5] is None else DirectoryBinding(row[5], Sid.parse(row[6]))
-    return EndEntity(row[0], EntityKind(row[1]), row[2], _attributes(row[3]), bool(row[4]), binding)
+    blocked = _NOTHING if row[7] is None else frozenset(json.loads(row[7]))
+    return EndEntity(row[0], EntityKind(row[1]), row[2], _attributes(row[3]), bool(row[4]), binding, blocked)
 
 
 def _binding_columns(binding: DirectoryBinding | None) -> tuple[str | None, str | None]:

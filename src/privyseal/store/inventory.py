@@ -7,12 +7,14 @@ Lists go from the newest to the oldest, a page at a time by key. Nothing on the 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from privyseal.errors import StoreUnavailable
+from privyseal.model.bulk import Tally
 from privyseal.model.certificate import CertificateRecord
 from privyseal.model.search.cursor import make_cursor, read_cursor
 from privyseal.model.search.query import LARGEST_PAGE, Search, Status
@@ -111,6 +113,22 @@ class Inventory:
             rows = self._database.read(f"SELECT {RECORD_COLUMNS} FROM {RECORD_SOURCE} WHERE c.id IN ({listed})", values)
             found.update((row[0], record_from(row)) for row in rows)
         return tuple(found[row] for row in ids if row in found)
+
+    async def tally(self, ids: Sequence[int]) -> Tally:
+        """These certificates by CA version, and the number of their devices and users."""
+        by_issuer: Counter[str] = Counter()
+        entities: set[int] = set()
+        for at in range(0, len(ids), _AT_ONCE):
+            listed, values = _listed(ids[at : at + _AT_ONCE])
+            for name, version, entity in self._database.read(
+                "SELECT a.name, a.version, c.entity_id FROM certificates c JOIN authorities a ON a.id = c.issuer_id "
+                f"WHERE c.id IN ({listed})",
+                values,
+            ):
+                by_issuer[f"{name} v{version}"] += 1
+                entities |= {entity} if entity is not None else set()
+            await asyncio.sleep(0)
+        return Tally(dict(by_issuer), len(entities))
 
     async def status_counts(self, *, now: int) -> tuple[StatusCounts, ...]:
         """For each CA version how many certificates have which status."""

@@ -35,7 +35,7 @@ meta = Table("meta", metadata, Column("key", Text, primary_key=True), _text("val
 entities = Table(
     "entities", metadata,
     _id(), _text("kind"), _text("name"), _text("attributes"), _int("enabled"), _int("created_at"),
-    _text("directory", null=True), _text("object_sid", null=True),
+    _text("directory", null=True), _text("object_sid", null=True), _text("blocked", null=True),
     UniqueConstraint("kind", "name"),
     sqlite_strict=True,
 )  # fmt: skip
@@ -131,6 +131,27 @@ search_terms = Table(
     "search_terms", metadata,
     Column("block", Integer, primary_key=True), Column("term", Text, primary_key=True), _blob("bits"),
     sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip
+
+search_values = Table(
+    "search_values", metadata,
+    Column("value", Integer, primary_key=True), Column("certificate_id", Integer, primary_key=True),
+    sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip
+
+bulk_revocations = Table(
+    "bulk_revocations", metadata,
+    _id(), _text("digest"), _text("search"), _int("selected"), _int("reason"), _int("invalid_since", null=True),
+    _int("block"), _text("actor"), _int("position"), _int("revoked"), _int("skipped"), _int("finished"),
+    _int("touched_at"),
+    Index("bulk_revocations_open", "id", sqlite_where=text("finished = 0"), postgresql_where=text("finished = 0")),
+    sqlite_strict=True,
+)  # fmt: skip
+
+bulk_revocation_rows = Table(
+    "bulk_revocation_rows", metadata,
+    Column("bulk_id", Integer, primary_key=True), Column("block", Integer, primary_key=True), _blob("bits"),
+    sqlite_strict=True,
 )  # fmt: skip
 
 blocked_keys = Table(

@@ -15,7 +15,7 @@ from typing import Final
 
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
-from privyseal.store.search_terms import ALL, BLOCK, REVOKED, bucket, day, gather, grams, late_from, pack, unpack
+from privyseal.store.search_terms import ALL, BLOCK, REVOKED, day, gather, grams, late_from, pack, unpack, value_key
 from privyseal.store.unit import Transaction
 
 _ROWS_AT_ONCE: Final = 256
@@ -55,15 +55,20 @@ class SearchIndex:
         if self._database.read_one(_RESERVED, (first, end)) is not None:
             return False
         terms: defaultdict[str, list[int]] = defaultdict(list)
+        values: list[tuple[int, int]] = []
         for start in range(first, end, _ROWS_AT_ONCE):
             for row in self._database.read(_ROWS, (start, min(start + _ROWS_AT_ONCE, end))):
                 for term in _terms(row):
                     terms[term].append(row[0] - first)
+                values += _values(row)
             await asyncio.sleep(0)  # issuance goes first
         ordered = sorted(terms)
         for at in range(0, len(ordered), _TERMS_AT_ONCE):
             some = [(block, term, pack(gather(terms[term]))) for term in ordered[at : at + _TERMS_AT_ONCE]]
             await self._committer.run(partial(_put_all, rows=some))
+        values.sort()  # neighbours of the table's order share a page
+        for at in range(0, len(values), _TERMS_AT_ONCE):
+            await self._committer.run(partial(_put_values, rows=values[at : at + _TERMS_AT_ONCE]))
         return await self._committer.run(partial(_finish, block=block))
 
 
@@ -105,14 +110,24 @@ def _revocation_terms(at: int, reason: int) -> tuple[str, ...]:
 
 
 def _terms(row: Row) -> Iterator[str]:
-    (_, kind, issuer, profile, revision, protocol, requester, sid, issued, not_before, not_after, *texts) = row
+    (_, kind, issuer, profile, revision, protocol, _, _, issued, not_before, not_after, *texts) = row
     yield from (ALL, f"k{kind}", f"i{issuer}", f"p{profile}", f"v{revision}", f"o{protocol}")
     yield from (day("d", issued), day("e", not_after), day("l", late_from(not_before, not_after)))
-    yield bucket("q", requester)
-    if sid:
-        yield bucket("s", sid)
     for gram in set().union(*map(grams, texts)):
         yield f"t{gram}"
+
+
+def _values(row: Row) -> Iterator[tuple[int, int]]:
+    yield value_key("q", row[6]), row[0]
+    if row[7]:
+        yield value_key("s", row[7]), row[0]
+
+
+def _put_values(transaction: Transaction, *, rows: list[tuple[int, int]]) -> None:
+    for row in rows:
+        transaction.execute(
+            "INSERT INTO search_values (value, certificate_id) VALUES (?,?) ON CONFLICT DO NOTHING", row
+        )
 
 
 def _put_all(transaction: Transaction, *, rows: list[tuple[int, str, bytes]]) -> None:

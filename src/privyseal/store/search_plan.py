@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from privyseal.model.search.query import Among, Clause, Field, Holds, Search, Status, Within
 from privyseal.store.engine import Database
 from privyseal.store.search_sql import stored
-from privyseal.store.search_terms import ALL, BLOCK, DAY, HOLD, REVOKED, bucket, day, gather, grams, unpack
+from privyseal.store.search_terms import ALL, BLOCK, DAY, HOLD, REVOKED, day, gather, grams, unpack, value_key
 
 _MOST_GRAMS: Final = 4
 _FARTHEST: Final = DAY * 9_999_999
@@ -30,6 +30,9 @@ _IDS: Final = {
     Field.USER: "SELECT c.id FROM entities e JOIN certificates c ON c.entity_id = e.id "
     "WHERE e.kind = 'user' AND e.name = ?",
 }
+
+
+_VALUES: Final = {Field.SID: "s", Field.REQUESTER: "q"}
 
 
 class Known(NamedTuple):
@@ -67,16 +70,20 @@ class SearchPlan:
 
     def known(self, block: int) -> Known:
         """What the index knows of one block."""
-        everything = self._term(block, ALL)
-        found = Known(everything, everything)
+        found: Known | None = None
         for probe, negated in self._asked:
-            told = probe(block)
             if negated:
-                told = Known(everything & ~told.maybe, everything & ~told.sure)
-            found = _both(found, told)
+                told, found = probe(block), found or self._everything(block)
+                found = Known(found.sure & ~told.maybe, found.maybe & ~told.sure)
+            else:
+                found = probe(block) if found is None else _both(found, probe(block))
             if not found.maybe:
                 break
-        return found
+        return self._everything(block) if found is None else found
+
+    def _everything(self, block: int) -> Known:
+        rows = self._term(block, ALL)
+        return Known(rows, rows)
 
     def issued_by(self, block: int, issuer_id: int) -> int:
         """The rows of a block that one CA version signed."""
@@ -84,20 +91,20 @@ class SearchPlan:
 
     def status(self, block: int, status: Status) -> Known:
         """The rows of a block with this status."""
-        everything, revoked = self._term(block, ALL), self._term(block, REVOKED)
         if status is Status.RESERVED:
             return Known(0, 0)
         if status in (Status.REVOKED, Status.HELD):
-            rows = revoked if status is Status.REVOKED else self._term(block, f"x{HOLD}")
+            rows = self._term(block, REVOKED if status is Status.REVOKED else f"x{HOLD}")
             return Known(rows, rows)
-        live = everything & ~revoked
+        found = self._terms(block, (ALL, REVOKED))
+        live = found.get(ALL, 0) & ~found.get(REVOKED, 0)
         ended = self._days(block, "e", None, self._now + 1)
-        late = self._days(block, "l", None, self._now + 1)
         if status is Status.EXPIRED:
             return Known(live & ended.sure, live & ended.maybe)
         lasting = Known(live & ~ended.maybe, live & ~ended.sure)
         if status is Status.ACTIVE:
             return lasting
+        late = self._days(block, "l", None, self._now + 1)
         if status is Status.EXPIRING:
             return _both(lasting, late)
         return _both(lasting, Known(live & ~late.maybe, live & ~late.sure))
@@ -112,24 +119,25 @@ class SearchPlan:
         if clause.field is Field.STATUS:
             return partial(self._statuses, tuple(map(Status, clause.values)))
         if clause.field in _IDS:
-            return self._rows(clause)
-        if clause.field in (Field.SID, Field.REQUESTER):
-            prefix = "s" if clause.field is Field.SID else "q"
-            return partial(self._union, [bucket(prefix, value) for value in clause.values], exact=False)
+            return self._rows(clause, _IDS[clause.field], [stored(clause.field, value) for value in clause.values])
+        if clause.field in _VALUES:
+            keys: list[Any] = [value_key(_VALUES[clause.field], value) for value in clause.values]
+            return self._rows(clause, "SELECT certificate_id FROM search_values WHERE value = ?", keys)
         if clause.field in (Field.ISSUER, Field.VERSION):
-            return partial(self._union, self._issuers(clause), exact=True)
+            return partial(self._union, self._issuers(clause))
         prefix = _PREFIXES[clause.field]
-        return partial(self._union, [f"{prefix}{stored(clause.field, value)!s}" for value in clause.values], exact=True)
+        return partial(self._union, [f"{prefix}{stored(clause.field, value)!s}" for value in clause.values])
 
-    def _rows(self, clause: Among) -> Callable[[int], Known]:
+    def _rows(self, clause: Among, sql: str, values: list[Any]) -> Callable[[int], Known]:
         sets: dict[int, list[int]] = {}
-        for value in clause.values:
-            for (certificate_id,) in self._database.read(_IDS[clause.field], (stored(clause.field, value),)):
+        for value in values:
+            for (certificate_id,) in self._database.read(sql, (value,)):
                 sets.setdefault(certificate_id // BLOCK, []).append(certificate_id % BLOCK)
         found = {block: gather(places) for block, places in sets.items()}
         if not clause.negated:
             self._only = set(found) if self._only is None else self._only & set(found)
-        return lambda block: Known(found.get(block, 0), found.get(block, 0))
+        exact = clause.field in _IDS
+        return lambda block: Known(found.get(block, 0) if exact else 0, found.get(block, 0))
 
     def _issuers(self, clause: Among) -> list[str]:
         rows = self._database.read("SELECT id, name, version FROM authorities")
@@ -142,11 +150,11 @@ class SearchPlan:
             found = _either(found, self.status(block, status))
         return found
 
-    def _union(self, terms: list[str], block: int, *, exact: bool) -> Known:
+    def _union(self, terms: list[str], block: int) -> Known:
         rows = 0
         for bits in self._terms(block, terms).values():
             rows |= bits
-        return Known(rows if exact else 0, rows)
+        return Known(rows, rows)
 
     def _days(self, block: int, prefix: str, since: int | None, until: int | None) -> Known:
         start, end = since or 0, _FARTHEST if until is None else until
@@ -204,5 +212,5 @@ class SearchPlan:
 
 def _cost(clause: Clause) -> int:
     if isinstance(clause, Among):
-        return 0 if clause.field in _IDS else 2 if clause.field is Field.STATUS else 1
+        return 0 if clause.field in _IDS or clause.field in _VALUES else 2 if clause.field is Field.STATUS else 1
     return 3 if isinstance(clause, Within) else 4

@@ -15,14 +15,13 @@ from zlib import crc32
 
 from privyseal.model.search.query import EXPIRING_FROM, fold
 
-BLOCK: Final = 4096
+BLOCK: Final = 16384
 _OCTETS: Final = BLOCK // 8
 ALL: Final = "*"
 REVOKED: Final = "R"
 HOLD: Final = 6
 """CRLReason certificateHold."""
 DAY: Final = 86400
-_BUCKETS: Final = 1024
 
 
 def late_from(not_before: int, not_after: int) -> int:
@@ -35,9 +34,9 @@ def day(prefix: str, seconds: int) -> str:
     return f"{prefix}{min(max(seconds // DAY, 0), 9_999_999):07}"
 
 
-def bucket(prefix: str, value: str) -> str:
-    """One of few terms for a value of which there are many: it leaves few rows to look at."""
-    return f"{prefix}{crc32(value.encode()) % _BUCKETS}"
+def value_key(prefix: str, value: str) -> int:
+    """Names a value of which there are as many as certificates. Two may share it: the row itself decides."""
+    return crc32(f"{prefix}{value}".encode())
 
 
 def grams(text: str) -> set[str]:

@@ -17,7 +17,7 @@ from privyseal.model.search.grammar import parse_search
 from privyseal.model.search.query import Clause, Field, Holds, Search, Status, Within, fold
 from privyseal.store.certificates import RECORD_COLUMNS, RECORD_SOURCE, record_from, serial_blob
 from privyseal.store.search_index import indexed_blocks
-from privyseal.store.search_terms import BLOCK, HOLD, gather, members, pack, unpack
+from privyseal.store.search_terms import BLOCK, gather, members, pack, unpack
 from privyseal.store.unit import Transaction
 from tests.installation import ISSUING_CA, ROOT_CA, Installation, fixture_installation, fixture_installations
 
@@ -27,7 +27,7 @@ DAY = 86400
 NAMES = ["LAPTOP-Ä1", "laptop-22", "Printer 3", "kiosk", "SRV%_5", "ΣΑΣ-6"]
 SIDS = [None, "S-1-5-21-1-2-3-1104", "S-1-5-21-1-2-3-1105"]
 PROFILES = ["wifi-device", "vpn"]
-REASONS = [CrlReason.UNSPECIFIED, CrlReason.AFFILIATION_CHANGED, CrlReason.SUPERSEDED]
+REASONS = [CrlReason.UNSPECIFIED, CrlReason.AFFILIATION_CHANGED, CrlReason.CERTIFICATE_HOLD]
 
 
 def fill(installation: Installation, *, blocks: int = 2, each: int = 60, tail: int = 40) -> list[int]:
@@ -134,7 +134,7 @@ def told(record: CertificateRecord, clause: Clause, now: int) -> bool:
 
 def has_status(record: CertificateRecord, status: Status, now: int) -> bool:
     if record.status is CertificateStatus.REVOKED:
-        held = record.revocation is not None and record.revocation.reason == HOLD
+        held = record.revocation is not None and record.revocation.reason is CrlReason.CERTIFICATE_HOLD
         return status is Status.REVOKED or (status is Status.HELD and held)
     if record.status is CertificateStatus.RESERVED:
         return status is Status.RESERVED
@@ -153,7 +153,7 @@ def some_searches(installation: Installation, count: int) -> list[str]:
         *(f"status:{status.value}" for status in Status), "status:expired,revoked", "profile:vpn", "profile:none",
         "profile:vpn,wifi-device", "revision:2", "issuer:issuing", "issuer:root,issuing", "issuer:none", "version:1",
         "version:9", "kind:end-entity", "kind:ca,ra", "protocol:scep", "requester:challenge:3", "requester:nobody",
-        "reason:affiliation-changed", "reason:superseded,unspecified", "entity:kiosk",
+        "reason:affiliation-changed", "reason:certificate-hold,unspecified", "entity:kiosk",
         "device:LAPTOP-Ä1,laptop-22",
         'entity:"Printer 3"', "user:kiosk", "entity:none", f"sid:{SIDS[1]}", f"sid:{SIDS[2]},S-1-5-18",
         f"serial:{serial}", "serial:01", "subject:example", "subject:kiosk", "san:dns", "san:SRV%_5.ex", "laptop",
@@ -192,11 +192,21 @@ def test_indexed_rows_and_those_above_them_are_found(installation: Installation)
     check_searches(installation, 400)
 
 
-def test_what_is_revoked_after_indexing_is_seen_at_once(installation: Installation) -> None:
+def test_what_is_revoked_or_released_after_indexing_is_seen_at_once(installation: Installation) -> None:
     ids = fill(installation)
     revoke_some(installation, ids)
     installation.run(installation.app.search_index.extend(most=9))
     revoke_some(installation, ids, seed=6)
+    book = installation.app.status_book
+    held = [record for record in records(installation) if has_status(record, Status.HELD, 0)]
+    assert len(held) > 6
+    for record in held[::2]:
+        issuer = installation.app.catalog.issuer(record.issuer).id
+        installation.run(book.release(issuer, record.serial, actor="test"))
+    final = Revocation(installation.clock.now().replace(microsecond=0), CrlReason.SUPERSEDED)
+    for record in held[1::4]:
+        issuer = installation.app.catalog.issuer(record.issuer).id
+        installation.run(book.revoke(issuer, record.serial, revocation=final, actor="test"))
     check_searches(installation, 200)
 
 
