@@ -51,7 +51,8 @@ def found(home: Path, key_type: KeyType) -> Settings:
     """Make an installation with two CAs of this key type and one profile."""
     home.mkdir(parents=True)
     address = f"127.0.0.1:{free_port()}"
-    settings = Settings(home=home, organization="Bench", public_url=f"http://{address}", listen=address)
+    # Without a limit: all load comes from one source.
+    settings = Settings(home=home, organization="Bench", public_url=f"http://{address}", listen=address, public_limit=0)
     (home / "privyseal.toml").write_text(render_settings(settings))
     passphrase = home / "passphrase"
     passphrase.touch(mode=0o600)

@@ -19,13 +19,19 @@ from privyseal.errors import (
     FileNotAccessible,
     InvalidValue,
     NotInitialized,
+    NotSignedIn,
     PassphraseMissing,
     UnsafePermissions,
 )
 
 CONFIG_NAME: Final = "privyseal.toml"
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
-_KEYS: Final = frozenset({"organization", "public_url", "listen", "store_url", "store_password_file", "workers"})
+_TEXTS: Final = ("api_listen", "api_certificate", "api_key")
+_KEYS: Final = frozenset(
+    {"organization", "public_url", "listen", "store_url", "store_password_file", "workers", "public_limit", *_TEXTS}
+)
+MOST_REQUESTS: Final = 1_000_000
+DEFAULT_PUBLIC_LIMIT: Final = 2000
 MOST_WORKERS: Final = 64
 # What libpq may be told; whatever else it can do, such as loading a service file, is nobody's business here.
 _STORE_OPTIONS: Final = frozenset(
@@ -47,6 +53,14 @@ class Settings:
     store_password_file: str = ""
     workers: int = 1
     """Processes that serve."""
+    public_limit: int = DEFAULT_PUBLIC_LIMIT
+    """Requests a second that one source may send to the public endpoints; 0 is no limit."""
+    api_listen: str = ""
+    """Where the REST API answers; empty for nowhere. Beyond the loopback only with TLS."""
+    api_certificate: str = ""
+    """PEM file: the API's certificate and its chain."""
+    api_key: str = ""
+    """PEM file: its private key."""
 
     @property
     def database(self) -> Path:
@@ -110,6 +124,11 @@ def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
         faults.append(f"store_url {fault}")
     if not isinstance(password_file, str):
         faults.append("store_password_file is not a text")
+    limit = data.get("public_limit", DEFAULT_PUBLIC_LIMIT)
+    if type(limit) is not int or not 0 <= limit <= MOST_REQUESTS:
+        faults.append(f"public_limit {limit!r} is not a whole number from 0 to {MOST_REQUESTS}")
+    texts = {name: data.get(name, "") for name in _TEXTS}
+    faults += [f"{name} is not a text" for name, value in texts.items() if not isinstance(value, str)]
     if workers is None:
         faults.append(f"workers {data['workers']!r} is not a whole number from 1 to {MOST_WORKERS}")
     if faults:
@@ -122,6 +141,8 @@ def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
         store_url=str(store_url),
         store_password_file=str(password_file),
         workers=workers or 1,
+        public_limit=limit,
+        **texts,
     )
 
 
@@ -194,6 +215,8 @@ def render_settings(settings: Settings) -> str:
             else ""
         )
         + (f"workers = {settings.workers}\n" if settings.workers != 1 else "")
+        + (f"public_limit = {settings.public_limit}\n" if settings.public_limit != DEFAULT_PUBLIC_LIMIT else "")
+        + "".join(f"{name} = {json.dumps(value)}\n" for name in _TEXTS if (value := getattr(settings, name)))
     )
 
 
@@ -202,6 +225,82 @@ def with_store(text: str, *, url: str, password_file: str) -> str:
     kept = [line for line in text.splitlines() if not re.match(r"\s*(store_url|store_password_file)\s*=", line)]
     new = {"store_url": url, "store_password_file": password_file}
     return "\n".join([*kept, *(f"{key} = {json.dumps(value)}" for key, value in new.items() if value)]) + "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """A server whose API is used instead of an installation here."""
+
+    url: str
+    token_file: str
+    ca_file: str = ""
+
+
+def remote_of(environment: Mapping[str, str] | None = None) -> Remote | None:
+    """What PRIVYSEAL_URL says, else the context in use; None: an installation here. Raises ConfigurationInvalid."""
+    found = os.environ if environment is None else environment
+    if found.get("PRIVYSEAL_URL"):
+        return Remote(
+            url=found["PRIVYSEAL_URL"],
+            token_file=found.get("PRIVYSEAL_TOKEN_FILE", ""),
+            ca_file=found.get("PRIVYSEAL_CA_FILE", ""),
+        )
+    if found.get("PRIVYSEAL_HOME"):
+        return None
+    contexts = read_contexts(contexts_file(found))
+    return None if not contexts.current else contexts.known[contexts.current]
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Servers by name, and which one is in use; empty: none, an installation here."""
+
+    current: str
+    known: Mapping[str, Remote]
+
+
+def contexts_file(environment: Mapping[str, str] | None = None) -> Path:
+    """The user's own file (XDG base directories)."""
+    found = os.environ if environment is None else environment
+    return Path(found.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "privyseal" / "contexts.toml"
+
+
+def read_contexts(path: Path) -> Contexts:
+    """What is in the file; nothing when there is none. Raises ConfigurationInvalid."""
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        current = str(data.pop("current", ""))
+        known = {name: Remote(**table) for name, table in data.items()}
+    except FileNotFoundError:
+        return Contexts("", {})
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigurationInvalid(f"{path} cannot be read: {error}", mend=(f"correct or remove {path}",)) from error
+    if current and current not in known:
+        raise ConfigurationInvalid(f"{path} uses context {current!r}, which it does not describe")
+    return Contexts(current, known)
+
+
+def render_contexts(contexts: Contexts) -> str:
+    """The text of the file."""
+    lines = ["# Privyseal: servers that the command line speaks to.", f"current = {json.dumps(contexts.current)}"]
+    for name, remote in sorted(contexts.known.items()):
+        lines += ["", f"[{json.dumps(name)}]", f"url = {json.dumps(remote.url)}"]
+        lines += [f"token_file = {json.dumps(remote.token_file)}", f"ca_file = {json.dumps(remote.ca_file)}"]
+    return "\n".join(lines) + "\n"
+
+
+def read_token(remote: Remote) -> str:
+    """The token in the file. Raises NotSignedIn, UnsafePermissions."""
+    if not remote.token_file:
+        raise NotSignedIn(f"no token file was named for {remote.url}", mend=("set PRIVYSEAL_TOKEN_FILE to its path",))
+    path = Path(remote.token_file).expanduser()
+    try:
+        mode, text = path.stat().st_mode, path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotSignedIn(f"the token file {path} cannot be read: {error}") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UnsafePermissions(f"others can read the token file {path}", mend=(f"chmod 600 {path}",))
+    return text
 
 
 def passphrase_file(given: Path | None, environment: Mapping[str, str] | None = None) -> Path | None:

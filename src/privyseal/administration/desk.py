@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from privyseal.administration.act import Act, SecondPerson
@@ -69,11 +70,16 @@ class Desk:
             raise NotFound(f"there is no act {name!r}; there are {', '.join(sorted(self._acts))}")
         return self._acts[name]
 
-    def needs_two(self) -> bool:
-        """Whether four eyes are on at this moment."""
+    def four_eyes(self) -> tuple[FourEyes, datetime | None]:
+        """The setting, and until when it holds if it was set for a time that is not over."""
         mode, until = self._four_eyes.four_eyes()
         if until is not None and until <= self._clock.now():
-            mode = FourEyes.AUTO
+            return FourEyes.AUTO, None
+        return mode, until
+
+    def needs_two(self) -> bool:
+        """Whether four eyes are on at this moment."""
+        mode, _ = self.four_eyes()
         if mode is FourEyes.AUTO:
             return bool(self._four_eyes.in_ntauth())
         return mode is FourEyes.ON

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from privyseal.bootstrap import Application
 from privyseal.endpoints.app import Access, Route
 from privyseal.endpoints.app import Application as HttpApplication
 from privyseal.endpoints.health import HealthEndpoint
+from privyseal.endpoints.limits import Buckets
 from privyseal.endpoints.ocsp import OcspEndpoint
 from privyseal.endpoints.publication import PublicationEndpoint
 from privyseal.endpoints.scep import ScepEndpoint
@@ -18,6 +20,7 @@ from privyseal.model.revocation import Revocation
 
 _GET: Final = frozenset({"GET", "HEAD"})
 _GET_POST: Final = frozenset({"GET", "POST"})
+_BURST_SECONDS: Final = 10
 _SCEP_LIMIT: Final = 64 * 1024
 _OCSP_LIMIT: Final = 16 * 1024
 
@@ -56,4 +59,6 @@ def build_http(application: Application) -> HttpApplication:
         Route("livez", _GET, 0, Access.PUBLIC, "tells nothing but that it runs", health.live),
         Route("readyz", _GET, 0, Access.PUBLIC, "tells nothing but whether it can serve", health.ready),
     )
-    return HttpApplication(routes, application.rng, place=urlsplit(application.settings.public_url).path)
+    limit, place = float(application.settings.public_limit), urlsplit(application.settings.public_url).path
+    rates = Buckets(per_second=limit, burst=_BURST_SECONDS * limit, clock=time.monotonic) if limit else None
+    return HttpApplication(routes, application.rng, place=place, rates=rates)

@@ -10,6 +10,7 @@ from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
 from privyseal.config import MOST_WORKERS, parse_listen
 from privyseal.serve import open_socket, serve, serve_with_workers
+from privyseal.serve.api import check_api_listener
 
 
 @verb(
@@ -35,10 +36,14 @@ def command(session: Session, listen: str | None, workers: int | None) -> None:
     """
     settings = session.settings()
     host, port = settings.address if listen is None else parse_listen(listen)
+    check_api_listener(settings)
     listener = open_socket(host, port)
+    api = open_socket(*parse_listen(settings.api_listen)) if settings.api_listen else None
 
     def say(address: str) -> None:
         session.done(f"serving on {address} for {settings.public_url}")
+        if api is not None:
+            session.say(f"  api   {'https' if settings.api_certificate else 'http'}://{settings.api_listen}/api/v1")
 
     count = workers or settings.workers
     passphrase = session.passphrase()
@@ -46,9 +51,9 @@ def command(session: Session, listen: str | None, workers: int | None) -> None:
     application = build(settings, passphrase=passphrase)
     if count > 1:
         application.close()
-        serve_with_workers(count, listener, lambda: build(settings, passphrase=passphrase), on_ready=say)
+        serve_with_workers(count, listener, lambda: build(settings, passphrase=passphrase), on_ready=say, api=api)
         return
     try:
-        serve(application, listener, on_ready=say)
+        serve(application, listener, on_ready=say, api=api)
     finally:
         application.close()

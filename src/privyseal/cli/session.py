@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from privyseal.bootstrap import Application
-    from privyseal.config import Settings
+    from privyseal.client.client import Client
+    from privyseal.config import Remote, Settings
 
 
 @dataclass(slots=True)
@@ -72,6 +73,35 @@ class Session:
             yield application
         finally:
             application.close()
+
+    def remote(self) -> Remote | None:
+        """The server whose API is used, or None for an installation here; ``--home`` always means one here."""
+        from privyseal.config import remote_of
+
+        return None if self.home is not None else remote_of()
+
+    @contextmanager
+    def client(self, *, keys: bool = False) -> Iterator[Client]:
+        """The API of a server, or of the installation here without one; the same table and desk either way."""
+        found = self.remote()
+        if found is None:
+            with self.application(keys=keys) as application:
+                from privyseal.bootstrap.client import in_process
+
+                client = in_process(application, actor=self.actor)
+                try:
+                    yield client
+                finally:
+                    client.close()
+            return
+        from privyseal.bootstrap.client import connect
+        from privyseal.config import read_token
+
+        client = connect(found.url, read_token(found), ca_file=found.ca_file)
+        try:
+            yield client
+        finally:
+            client.close()
 
     def say(self, text: str) -> None:
         """Talk: what changed, what comes next. Never part of the result."""

@@ -149,6 +149,48 @@ TREE: Final = Branch(
             "The store: where everything is kept.",
             {"move": Leaf(f"{_CLI}.store:move", "Move to PostgreSQL, or back to SQLite.")},
         ),
+        "role": Branch(
+            "Roles: who may do what.",
+            {
+                "grant": Leaf(f"{_CLI}.roles:grant", "Give a person a role."),
+                "revoke": Leaf(f"{_CLI}.roles:revoke", "Take a role away."),
+                "list": Leaf(f"{_CLI}.roles:list_all", "List who holds which role."),
+            },
+        ),
+        "token": Branch(
+            "API tokens.",
+            {
+                "create": Leaf(f"{_CLI}.tokens:create", "Make a token; its secret is shown once."),
+                "list": Leaf(f"{_CLI}.tokens:list_all", "List tokens and when they were last used."),
+                "revoke": Leaf(f"{_CLI}.tokens:revoke", "End a token now."),
+            },
+        ),
+        "approval": Branch(
+            "Approvals: what waits for a second person.",
+            {
+                "list": Leaf(f"{_CLI}.approvals:list_all", "List requests, newest first."),
+                "get": Leaf(f"{_CLI}.approvals:get", "Show one with its preview."),
+                "approve": Leaf(f"{_CLI}.approvals:approve", "Approve it; it is done now."),
+                "deny": Leaf(f"{_CLI}.approvals:deny", "Refuse it."),
+                "cancel": Leaf(f"{_CLI}.approvals:cancel", "Take your own request back."),
+            },
+        ),
+        "access": Branch(
+            "Access: whether important acts take two people.",
+            {
+                "four-eyes": Leaf(f"{_CLI}.roles:four_eyes", "Say or set it."),
+                "recover": Leaf(f"{_CLI}.roles:recover", "Switch it off for an hour, alone and loudly."),
+            },
+        ),
+        "config": Branch(
+            "Servers that the command line speaks to.",
+            {
+                "set-context": Leaf(f"{_CLI}.context:set_context", "Remember a server."),
+                "use-context": Leaf(f"{_CLI}.context:use_context", "Speak to it from now on."),
+                "list-contexts": Leaf(f"{_CLI}.context:list_contexts", "List what is remembered."),
+            },
+        ),
+        "whoami": Leaf(f"{_CLI}.tokens:whoami", "Say who you are and what you may do."),
         "audit": Branch(
             "The audit trail: who did what.",
             {

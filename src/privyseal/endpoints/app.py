@@ -5,24 +5,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from privyseal.ca.ports import Rng
 from privyseal.endpoints.http import Receive, Request, Response, Scope, Send, read_body, send_response, text
-from privyseal.endpoints.problems import http_answer
+from privyseal.endpoints.limits import Buckets
+from privyseal.endpoints.problems import fault_answer, http_answer
 from privyseal.errors import InputError, PrivysealError
 
 Handler = Callable[[Request, str], Awaitable[Response]]
 Note = Callable[[Request, PrivysealError, str], Awaitable[None]]
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log: Final = logging.getLogger("privyseal.http")
 
 
 class Access(Enum):
-    """Who may use a route. Whatever is not PUBLIC would need an authenticated peer; so far nothing is."""
+    """Who may use a route."""
 
     PUBLIC = "public"
+    TOKEN = "token"
+    """The handler authenticates each request; `endpoints/api` does, from its table of operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Route:
     handler: Handler
     note: Note | None = None
     """Told of a request whose body was not taken, for example because of its size."""
+    on_error: Callable[[PrivysealError, str], Response] = http_answer
+    on_fault: Callable[[str], Response] = fault_answer
 
 
 class Application:
@@ -45,9 +51,10 @@ class Application:
     ``place`` is the path of the public URL. A proxy in front may have taken it away: then nothing is missing.
     """
 
-    def __init__(self, routes: Sequence[Route], rng: Rng, *, place: str = "") -> None:
+    def __init__(self, routes: Sequence[Route], rng: Rng, *, place: str = "", rates: Buckets | None = None) -> None:
         self.routes = {route.segment: route for route in routes}
         self._rng = rng
+        self._rates = rates
         self._place = tuple(part for part in place.split("/") if part)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,18 +72,22 @@ class Application:
             return text(405, "method not allowed")
         incident = self._rng.bytes(6).hex()
         try:
-            request = Request(scope["method"], path, raw_path, scope["query_string"], b"")
-            if request.method == "POST":
+            peer = scope.get("client")
+            more = (scope.get("headers", ()), peer[0] if peer else "")
+            if self._rates is not None and (wait := self._rates.wait(more[1])):
+                return _wait(wait)
+            request = Request(scope["method"], path, raw_path, scope["query_string"], b"", *more)
+            if request.method in _WITH_BODY:
                 body = await self._body(request, receive, route, incident)
-                request = Request(request.method, path, raw_path, request.query, body)
+                request = Request(request.method, path, raw_path, request.query, body, *more)
             return await route.handler(request, incident)
         except PrivysealError as error:
             _log.warning("%s [%d] %s", incident, error.code, error.what)
-            return http_answer(error, incident)
+            return route.on_error(error, incident)
         except Exception:
             # The one place where a fault of ours meets a peer: it learns the incident's id, the log the rest.
             _log.exception("%s [9000] unexpected fault at /%s", incident, path[0])
-            return text(500, f"internal error (incident {incident})")
+            return route.on_fault(incident)
 
     def _below_place(self, scope: Scope) -> tuple[tuple[str, ...], bytes]:
         path = tuple(part for part in scope["path"].split("/") if part)
@@ -95,3 +106,8 @@ class Application:
             if route.note is not None:
                 await route.note(request, error, incident)
             raise
+
+
+def _wait(seconds: int) -> Response:
+    headers = ((b"retry-after", str(seconds).encode()), (b"cache-control", b"no-store"))
+    return replace(text(429, "too many requests from one place"), headers=headers)

@@ -23,6 +23,14 @@ class Request:
     raw_path: bytes
     query: bytes
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """As sent, names in lower case."""
+    peer: str = ""
+    """The address that the connection comes from."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of a header, or None; of several the first."""
+        return next((value for found, value in self.headers if found == name), None)
 
     def query_value(self, name: str) -> bytes | None:
         """The raw value of a query parameter, still escaped, or None."""

@@ -73,3 +73,8 @@ def http_answer(error: PrivysealError, incident: str) -> Response:
     meaning = {400: "malformed request", 403: "refused", 404: "not found", 413: "too large", 503: "not available now"}
     status = http_status(error)
     return text(status, f"{meaning[status]} (incident {incident})")
+
+
+def fault_answer(incident: str) -> Response:
+    """For a fault of ours: the incident, and nothing of the inside."""
+    return text(500, f"internal error (incident {incident})")

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.http import build_http
 from privyseal.errors import AddressInUse
+from privyseal.serve.api import api_server
 from privyseal.serve.turns import work_at_start, work_in_turns
 from privyseal.serve.workers import Supervisor
 
@@ -155,9 +156,14 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    application: Application, listener: socket.socket, *, on_ready: Callable[[str], None], parent: int | None = None
+    application: Application,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[str], None],
+    parent: int | None = None,
+    api: socket.socket | None = None,
 ) -> None:
-    """Serve until interrupted, or until the descriptor ``parent`` ends.
+    """Serve until interrupted, or until the descriptor ``parent`` ends; the REST API on ``api``.
 
     ``on_ready`` is told the address once requests are answered.
     """
@@ -178,11 +184,16 @@ def serve(
         backlog=_BACKLOG,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(application, uvicorn.Server(config), listener, on_ready, parent=parent))
+        runner.run(_run(application, uvicorn.Server(config), listener, on_ready, parent=parent, api=api))
 
 
 def serve_with_workers(
-    count: int, listener: socket.socket, opened: Callable[[], Application], *, on_ready: Callable[[str], None]
+    count: int,
+    listener: socket.socket,
+    opened: Callable[[], Application],
+    *,
+    on_ready: Callable[[str], None],
+    api: socket.socket | None = None,
 ) -> None:
     """The same in ``count`` processes, each with what ``opened`` gives it. This one only watches them."""
     log_to_stderr()
@@ -190,11 +201,13 @@ def serve_with_workers(
     def work(ready: Callable[[], None], parent: int) -> None:
         application = opened()
         try:
-            serve(application, listener, on_ready=lambda _: ready(), parent=parent)
+            serve(application, listener, on_ready=lambda _: ready(), parent=parent, api=api)
         finally:
             application.close()
 
     listener.listen(_BACKLOG)  # from now on nobody is turned away, also while a worker starts again
+    if api is not None:
+        api.listen(_BACKLOG)
     Supervisor(count, work, on_ready=lambda: on_ready(_address(listener))).run()
 
 
@@ -205,9 +218,12 @@ async def _run(
     on_ready: Callable[[str], None],
     *,
     parent: int | None,
+    api: socket.socket | None,
 ) -> None:
     await work_at_start(application)
     worker = asyncio.create_task(work_in_turns(application))
+    beside = None if api is None else api_server(application)
+    second = None if beside is None or api is None else asyncio.create_task(beside.serve(sockets=[api]))
     if parent is not None:
         asyncio.get_running_loop().add_reader(parent, _end_with_parent, server, parent)
     # What was loaded by now lives as long as the process: keep the collector from walking it for ever.
@@ -217,6 +233,9 @@ async def _run(
     try:
         await server.serve(sockets=[listener])
     finally:
+        if beside is not None and second is not None:
+            beside.should_exit = True
+            await second
         announce.cancel()
         worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):

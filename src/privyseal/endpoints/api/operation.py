@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One operation of the API as a value: whatever is known of it is known here, and nothing is served that is not one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from privyseal.model.access import Actor, Permission
+
+
+class Kind(Enum):
+    """How the answer's content is wrapped."""
+
+    ONE = "one"
+    PAGE = "page"
+    """``{"items": [...], "next_cursor": ...}``."""
+    ACT = "act"
+    """One, or 202 with an approval when a second person is needed; ``dry_run`` gives the preview."""
+    RAW = "raw"
+    """Octets or text of a type of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryField:
+    """One parameter of the query; what is not declared is refused."""
+
+    name: str
+    doc: str
+    kind: type = str
+    choices: tuple[str, ...] = ()
+    least: int = 0
+    most: int = 0
+    longest: int = 256
+    pattern: str = ""
+    example: Any = None
+
+
+LIMIT: Final = QueryField(name="limit", doc="At most so many.", kind=int, least=1, most=1000, example=50)
+CURSOR: Final = QueryField(name="cursor", doc="`next_cursor` of the page before.", longest=512)
+FIELDS: Final = QueryField(name="fields", doc="Only these fields of each item, separated by commas.", longest=512)
+DRY_RUN: Final = QueryField(name="dry_run", doc="Say what would happen, and do nothing.", kind=bool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, after all checks that an operation's row can tell."""
+
+    actor: Actor
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Any
+    if_match: str
+    incident: str
+    operation_path: str
+    """The operation's own, with its braces."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Nothing may be changed."""
+        return bool(self.query.get("dry_run"))
+
+    @property
+    def limit(self) -> int:
+        """Rows of a page."""
+        return int(self.query.get("limit") or 50)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an operation answers. ``content`` is a shape, JSON-ready data, or octets for RAW."""
+
+    content: Any
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and where the next ones begin."""
+
+    items: tuple[Any, ...]
+    next_cursor: str | None
+    count: int | None = None
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One row of the table."""
+
+    id: str
+    method: str
+    path: str
+    """Below /api/v1; ``{name}`` is one segment, ``:verb`` after it an act."""
+    summary: str
+    permission: Permission | None
+    """None: whoever is signed in; only with ``open_because`` nobody needs to be."""
+    handler: Handler
+    answer: type | None
+    example: Any
+    kind: Kind = Kind.ONE
+    status: int = 200
+    query: tuple[QueryField, ...] = ()
+    body: type | None = None
+    body_example: Any = None
+    body_limit: int = 256 * 1024
+    open_because: str = ""
+    if_match: bool = False
+    keeps_secret: bool = False
+    """The answer holds a secret: it is never stored, not even for a repeated Idempotency-Key."""
+    path_patterns: Mapping[str, str] = field(default_factory=dict)
+    media: str = "application/json"
+
+    @property
+    def changes(self) -> bool:
+        """It may have an effect."""
+        return self.method != "GET"
+
+    @property
+    def all_query(self) -> tuple[QueryField, ...]:
+        """With those that its kind brings."""
+        more: tuple[QueryField, ...] = ()
+        if self.kind is Kind.PAGE:
+            more = (LIMIT, CURSOR, FIELDS)
+        elif self.kind is Kind.ACT:
+            more = (DRY_RUN,)
+        return (*self.query, *more)
