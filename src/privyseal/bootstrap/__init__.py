@@ -52,7 +52,6 @@ class Application:
     certificates: CertificateLedger
     inventory: Inventory
     search_index: SearchIndex
-    bulk: BulkBook
     enrollments: EnrollmentLog
     status_book: StatusBook
     crls: CrlBook
@@ -67,6 +66,18 @@ class Application:
     catalog: LiveCatalog
     registration: RegistrationAuthority
     status: StatusService
+
+    @property
+    def bulk(self) -> BulkBook:
+        """Revocations, one or many."""
+        return BulkBook(
+            self.database,
+            self.committer,
+            inventory=self.inventory,
+            status=self.status_book,
+            entities=self.entities,
+            clock=self.clock,
+        )
 
     def workshop(self) -> Workshop:
         """What founding a CA needs. Raises PassphraseMissing."""
@@ -106,7 +117,6 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     enrollments = EnrollmentLog(database, committer)
     apart, crl_wanted = OneThread(), asyncio.Event()
     status_book, crls = StatusBook(database, committer), CrlBook(database, committer, apart)
-    inventory = Inventory(database)
     directories = DirectoryBook(database, committer)
     catalog = LiveCatalog(
         database=database,
@@ -138,9 +148,8 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         profiles=profiles,
         entities=entities,
         certificates=certificates,
-        inventory=inventory,
+        inventory=Inventory(database),
         search_index=SearchIndex(database, committer),
-        bulk=BulkBook(database, committer, inventory=inventory, status=status_book, entities=entities, clock=clock),
         enrollments=enrollments,
         status_book=status_book,
         crls=crls,
