@@ -269,9 +269,14 @@ def test_base_and_delta_are_published_together_and_newer_ones_take_their_places(
         return [crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for crl in crls]
 
     assert numbers() == [1, 2]
+    privyseal.works("directory", "verify")
     made = privyseal.works("certificate", "list", "--kind", "ocsp", "-o", "json").out
     responder = re.findall(r'"serial": "([0-9a-f]+)",\s+"ca": "deltas"', made)[0]
     privyseal.works("certificate", "revoke", responder, "--reason", "superseded")
+    shown = privyseal.json("directory", "status")["crls"]
+    assert [(item["owner"], item["kind"], item["number"]) for item in shown] == [("deltas", "base", 1),
+                                                                                ("deltas", "delta", 2)]  # fmt: skip
+    assert [item["problems"] for item in shown] == [[], ["stale: 3 is in force"]]
     privyseal.works(*publish, "--undo-file", str(tmp_path / "newer.json"))
     assert numbers() == [1, 3]
     assert privyseal.json(*publish)["changes"] == []

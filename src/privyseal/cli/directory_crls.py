@@ -3,18 +3,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import open_first
+from privyseal.ca.issuer import Issuer
 from privyseal.cli.directory import chosen_directory
 from privyseal.cli.directory_publish import PLAN, UNDO, YES, Run, service_of
+from privyseal.cli.output import moment
 from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
+from privyseal.directory.crl_status import InForce, classify_crls
 from privyseal.directory.desired import ca_name
+from privyseal.directory.status import ControllerView
 from privyseal.errors import NotFound, ShardsNotForDirectory
 from privyseal.model.authority import CaRecord
+from privyseal.model.crl import CrlScope
 from privyseal.x509.certificate import read_certificate
+
+CRL_COLUMNS = ("controller", "owner", "kind", "number", "next_update", "problems", "dn")
 
 
 @verb(
@@ -66,3 +76,30 @@ def crls_in_force(application: Application, record: CaRecord) -> list[bytes]:
     if found[0] is None:
         raise NotFound(f"CA {record.name} has no CRL yet", mend=("privyseal serve makes one",))
     return [application.crls.encoded(issuer.id, facts.number) for facts in found if facts is not None]
+
+
+def crl_rows(application: Application, views: Sequence[ControllerView]) -> list[dict[str, Any]]:
+    """Every CRL that stands in the CDP container, on each controller."""
+    ours = {issuer.view.subject: _in_force(application, issuer) for issuer in application.catalog.issuers()}
+    return [
+        {
+            "controller": view.controller,
+            "owner": found.owner or "others",
+            "kind": "delta" if found.delta else "base",
+            "number": found.number,
+            "this_update": found.this_update and moment(found.this_update),
+            "next_update": found.next_update and moment(found.next_update),
+            "problems": list(found.problems),
+            "dn": found.dn,
+        }
+        for view in views
+        for found in classify_crls(view, ours)
+    ]
+
+
+def _in_force(application: Application, issuer: Issuer) -> InForce:
+    def number(scope: CrlScope) -> int | None:
+        facts = application.crls.in_force(issuer.id, scope)
+        return None if facts is None else facts.number
+
+    return InForce(name=issuer.record.name, base=number(CrlScope()), delta=number(CrlScope(delta=True)))

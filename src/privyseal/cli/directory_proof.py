@@ -16,6 +16,7 @@ from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import connector, controllers, open_first
 from privyseal.cli.directory import chosen_directory
 from privyseal.cli.directory_choice import Choice, choose, choosing
+from privyseal.cli.directory_crls import CRL_COLUMNS, crl_rows
 from privyseal.cli.directory_deliveries import delivery_summary
 from privyseal.cli.directory_publish import service_of
 from privyseal.cli.exits import Exit
@@ -23,14 +24,16 @@ from privyseal.cli.output import moment, show_list, write_json
 from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
 from privyseal.directory.changes import AddValue, Change
-from privyseal.directory.containers import CA_CERTIFICATE
-from privyseal.directory.describe import certificate_label
+from privyseal.directory.containers import BASE_CRL, CA_CERTIFICATE, DELTA_CRL
+from privyseal.directory.describe import certificate_label, value_label
 from privyseal.directory.naming import dn_key
 from privyseal.directory.receipts import ownership
 from privyseal.directory.status import ControllerView, Found, Known, classify, differences, drift, external_cas
 from privyseal.errors import PrivysealError
 from privyseal.model.directory import DirectoryConfig
 from privyseal.repository.proof import Proof, expected, look, prove
+
+_PROVEN = {name.lower(): name for name in (CA_CERTIFICATE, BASE_CRL, DELTA_CRL)}
 
 
 @verb(
@@ -68,13 +71,11 @@ def verify(session: Session, targets: tuple[Any, ...], directory: str | None, **
 
 
 def _published(application: Application, port: LdapDirectory) -> tuple[Change, ...]:
-    """Every certificate that receipts leave as ours, under the DN as it was written."""
+    """Every certificate and CRL that receipts leave as ours, under the DN as it was written."""
     receipts = application.receipts.receipts(port.root_dse().forest)
     spelled = {dn_key(receipt.change.dn): receipt.change.dn for receipt in receipts}
     owned = sorted(ownership(receipts).values)
-    return tuple(
-        AddValue(spelled[key], CA_CERTIFICATE, value) for key, name, value in owned if name == CA_CERTIFICATE.lower()
-    )
+    return tuple(AddValue(spelled[key], _PROVEN[name], value) for key, name, value in owned if name in _PROVEN)
 
 
 def _proof_item(proof: Proof, change: Change) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _proof_item(proof: Proof, change: Change) -> dict[str, Any]:
     return {
         "controller": proof.controller,
         "shown": change not in proof.missing,
-        "certificate": certificate_label(value),
+        "certificate": value_label(getattr(change, "attribute", CA_CERTIFICATE), value),
         "fingerprint_sha256": sha256(value).hexdigest(),
         "dn": change.dn,
         "usn": proof.highest_usn,
@@ -107,12 +108,13 @@ def status(session: Session, directory: str | None) -> None:
     """Show every CA certificate in the containers, on each controller: whose it is, and what is wrong with it.
 
     ours: of a CA here. external: of others, imported to be watched. foreign: nobody told us. What controllers
-    do not hold alike, and what we published and is gone, is said below the table.
+    do not hold alike, and what we published and is gone, is said below the table. CRLs in the CDP container follow.
     """
     with session.application() as application:
         config = chosen_directory(application, directory)
         seen, delivered = _look_everywhere(application, config), delivery_summary(application, config.name)
         ours, known = ownership(application.receipts.receipts(seen.forest)), _known(application)
+        crls = crl_rows(application, seen.views)
     found = [(view, item) for view in seen.views for item in classify(view, known, ours=ours)]
     rows = [_found_item(view, item) for view, item in found]
     different = [
@@ -139,6 +141,7 @@ def status(session: Session, directory: str | None) -> None:
                 ],
                 "unreachable": [{"controller": name, "code": it.code, "what": it.what} for name, it in seen.faults],
                 "certificates": rows,
+                "crls": crls,
                 "differences": different,
                 "gone": gone,
                 "deliveries": delivered,
@@ -147,6 +150,8 @@ def status(session: Session, directory: str | None) -> None:
     else:
         columns = ("controller", "container", "name", "owner", "not_after", "problems", "usn_changed", "when_changed")
         show_list(session, rows, columns)
+        if crls:
+            show_list(session, crls, CRL_COLUMNS)
     for text in _delivery_notes(delivered):
         session.say(f"  note  {text}")
     for name, fault in seen.faults:

@@ -47,7 +47,7 @@ def certificate_label(certificate: bytes) -> str:
     return f"{subject.common_name or subject.to_text() or 'a certificate without a name'} (SHA-256 {mark}...)"
 
 
-def _value_label(attribute: str, value: bytes) -> str:
+def value_label(attribute: str, value: bytes) -> str:
     if attribute.lower() in (CA_CERTIFICATE.lower(), USER_CERTIFICATE.lower()):
         return certificate_label(value)
     return f"a CRL of {len(value):,} octets (SHA-256 {sha256(value).hexdigest()[:16]}...)"
@@ -62,13 +62,13 @@ def describe(change: Change) -> str:
             return f"delete {dn}{_holding(attributes)}"
         case AddValue(dn, attribute, value, displaces):
             instead = " in place of the placeholder" if displaces is not None else ""
-            return f"add {_value_label(attribute, value)} to {attribute} of {dn}{instead}"
+            return f"add {value_label(attribute, value)} to {attribute} of {dn}{instead}"
         case RemoveValue(dn, attribute, value, leaves):
             empty = ", which keeps a placeholder" if leaves is not None else ""
-            return f"remove {_value_label(attribute, value)} from {attribute} of {dn}{empty}"
+            return f"remove {value_label(attribute, value)} from {attribute} of {dn}{empty}"
         case ReplaceValue(dn, attribute, value, previous):
-            before = "" if previous is None else f" in place of {_value_label(attribute, previous)}"
-            return f"set {attribute} of {dn} to {_value_label(attribute, value)}{before}"
+            before = "" if previous is None else f" in place of {value_label(attribute, previous)}"
+            return f"set {attribute} of {dn} to {value_label(attribute, value)}{before}"
 
 
 def _holding(attributes: Iterable[tuple[str, tuple[bytes, ...]]]) -> str:

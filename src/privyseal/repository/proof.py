@@ -10,6 +10,7 @@ from datetime import datetime
 from privyseal.directory.changes import AddValue, Change, DirectoryPort
 from privyseal.directory.containers import (
     CERTIFICATION_AUTHORITY,
+    DISTRIBUTION_POINT,
     ENROLLMENT_SERVICE,
     READ_ATTRIBUTES,
     STATUS_ATTRIBUTES,
@@ -94,13 +95,17 @@ def _story(proof: Proof) -> str:
 
 
 def look(port: DirectoryPort, *, now: Now) -> ControllerView:
-    """Every CA object of the forest as this controller holds it: five reads, whatever the number of CAs."""
+    """Every CA object and CRL of the forest as this controller holds it: six reads, whatever the number of CAs."""
     root = port.root_dse()
     found = []
     for container, kind in _OBJECTS.items():
         place = container_dn(container, root.configuration_nc)
         for entry in port.search(place, f"(objectClass={kind})", attributes=STATUS_ATTRIBUTES, one_level=True):
             found.append((container, entry))
+    # Each host has a container of its own in this one.
+    points = container_dn(Container.CDP, root.configuration_nc)
+    for entry in port.search(points, f"(objectClass={DISTRIBUTION_POINT})", attributes=STATUS_ATTRIBUTES):
+        found.append((Container.CDP, entry))
     ntauth = port.read(container_dn(Container.NTAUTH, root.configuration_nc), STATUS_ATTRIBUTES)
     if ntauth is not None:
         found.append((Container.NTAUTH, ntauth))

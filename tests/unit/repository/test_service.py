@@ -283,7 +283,7 @@ def test_a_look_finds_everything_and_drift_is_seen(site: Site) -> None:
     site.publish()
     site.memory.trips = 0
     view = look(site.memory, now=lambda: NOW)
-    assert site.memory.trips == 5
+    assert site.memory.trips == 6
     ours = ownership(site.receipts.all)
     found = classify(view, Known({}, {}), ours=ours)
     assert [item.container for item in found] == [
