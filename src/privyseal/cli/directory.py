@@ -19,6 +19,8 @@ from privyseal.cli.verb import verb
 from privyseal.errors import NotFound
 from privyseal.model.directory import BindKind, DirectoryConfig
 
+OWN_TICKETS = "privyseal.own-tickets"
+"""Where click keeps that --ccache was said."""
 _COLUMNS = ("name", "uris", "bind", "account", "hosts")
 
 
@@ -36,7 +38,12 @@ def directory_item(config: DirectoryConfig) -> dict[str, Any]:
 
 
 def chosen_directory(application: Application, name: str | None) -> DirectoryConfig:
-    """The named directory, or the only one. Raises NotFound."""
+    """The named directory, or the only one; with --ccache by the user's own tickets. Raises NotFound."""
+    config = _named(application, name)
+    return config.by_ticket_cache() if click.get_current_context().meta.get(OWN_TICKETS) else config
+
+
+def _named(application: Application, name: str | None) -> DirectoryConfig:
     if name is not None:
         return application.directories.get(name)
     known = application.directories.all()

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from privyseal.bootstrap import Application
+from privyseal.cli.directory import OWN_TICKETS
 from privyseal.cli.inspecting import first_certificate
 from privyseal.cli.values import Parsed, read_given
 from privyseal.directory.containers import Target
@@ -51,6 +52,10 @@ class Chosen:
     wanted: Wanted
 
 
+def _note_ccache(context: click.Context, _: click.Parameter, said: bool) -> None:
+    context.meta[OWN_TICKETS] = said
+
+
 def choosing(function: F) -> F:
     """The options that name certificates and targets."""
     for option in reversed(
@@ -59,6 +64,13 @@ def choosing(function: F) -> F:
             click.option("--ca", "cas", multiple=True, metavar="CA", help="One of our CAs. Default: all. Repeatable."),
             click.option("--cert", "certificates", multiple=True, metavar="FILE", help="A CA certificate of anybody."),
             click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known."),
+            click.option(
+                "--ccache",
+                is_flag=True,
+                expose_value=False,
+                callback=_note_ccache,
+                help="Log in with your own Kerberos tickets (kinit), not as the stored account.",
+            ),
         )
     ):
         function = option(function)

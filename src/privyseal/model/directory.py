@@ -6,7 +6,7 @@ passwords and keytabs stay in the files that are named here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -82,6 +82,12 @@ class DirectoryConfig:
                 f"{uri} is LDAP inside TLS, where controllers want Kerberos tied to the channel",
                 mend=(f"--uri ldap://{found['host']}: on port 389 Kerberos seals by itself",),
             )
+
+    def by_ticket_cache(self) -> DirectoryConfig:
+        """The same directory, reached with the Kerberos tickets of whoever runs the command."""
+        hosts = [found["host"] for uri in self.uris if (found := _URI.fullmatch(uri)) is not None]
+        uris = tuple(f"ldap://{host}" for host in hosts) if self.bind is BindKind.PASSWORD else self.uris
+        return replace(self, uris=uris, bind=BindKind.KERBEROS, account="", secret_file="", ca_file="")
 
     def controller_uris(self) -> tuple[str, ...]:
         """Every controller that was named, each once: the URIs, then the further hosts by the same scheme."""
