@@ -123,7 +123,7 @@ def test_a_dns_name_that_names_no_host_is_refused(controller: DomainController, 
 def test_a_hostile_name_of_an_object_stays_one_name(controller: DomainController, case: str) -> None:
     """The DN of the account itself, which the directory escapes its way and we read."""
     sam = f"n-{case}"[:18]
-    common = HOSTILE[case]
+    common = HOSTILE[case].replace("a", f"a-{sam}-", 1)  # the directory does not tell names by their spaces
     escaped = "".join(f"\\{byte:02X}" for byte in common.encode())
     dn = f"CN={escaped},CN=Users,{BASE}"
     lines = [*account_ldif("", sam), ""]
@@ -156,7 +156,8 @@ def test_ones_own_tickets_publish_and_verify_beside_the_stored_account(
     plain = controller.keytab("svc-plain")
     words = ("directory", "publish", "--ca", "issuing", "SubCA", "--yes")
     privyseal.works("directory", "add", "samba", "--replace", "--uri", controller.ldap, "--keytab", str(plain))
-    assert "error[7008]" in privyseal(*words).err, "the stored account has no rights"
+    answer = privyseal(*words)
+    assert "error[7008]" in answer.err, answer.err
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path / 'none'}")
     assert "error[7007]" in privyseal(*words, "--ccache").err
     cache = tmp_path / "cache"
