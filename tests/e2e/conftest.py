@@ -14,6 +14,7 @@ __all__ = ["fixture_installation", "fixture_installations", "fixture_shared", "f
 ON_BOTH_ENGINES = {
     "test_compromised_key",
     "test_enrollment",
+    "test_killed",
     "test_own_certificates_revoked",
     "test_retention",
     "test_rollover",

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -27,6 +29,7 @@ from tests.server_process import ServerProcess
 
 ROUNDS = 4 * len(STEPS)
 SERVER_KILLS = 15
+WORKERS = 4
 
 
 def test_no_kill_at_any_step_loses_a_signature_or_repeats_a_number(
@@ -74,6 +77,17 @@ class Load:
         finally:
             connection.close()
 
+    def run_on(self, port: int) -> None:
+        """One thread that asks again whatever happens, until everything was answered."""
+        deadline = time.monotonic() + 50
+        while self._waiting and time.monotonic() < deadline:
+            self.run(port)
+
+    @property
+    def left(self) -> int:
+        """Requests that nobody has answered."""
+        return len(self._waiting)
+
     def _talk(self, connection: http.client.HTTPConnection) -> None:
         while self._waiting:
             sent = self._waiting.pop()
@@ -101,8 +115,9 @@ class Load:
                 self.faults.append("one request was given two certificates")
 
 
+@pytest.mark.parametrize("workers", [1, WORKERS])
 def test_a_real_server_that_is_killed_under_load_keeps_every_promise(
-    installations: Installations, tmp_path: Path
+    installations: Installations, tmp_path: Path, workers: int
 ) -> None:
     home = new_home(tmp_path)
     made = installations.open(home)
@@ -111,18 +126,40 @@ def test_a_real_server_that_is_killed_under_load_keeps_every_promise(
     random.seed(15)
     load = Load(device, list(messages))
     for _ in range(SERVER_KILLS):
-        with ServerProcess(home) as server:
+        with ServerProcess(home, workers=workers) as server:
             threads = [threading.Thread(target=load.run, args=(server.port,)) for _ in range(4)]
             for thread in threads:
                 thread.start()
             time.sleep(0.02 + random.random() * 0.15)
-            server.kill()
+            server.kill_all()
             for thread in threads:
                 thread.join(10)
     assert load.faults == []
     assert len(load.granted) > SERVER_KILLS
     with ServerProcess(home):
         pass  # starts once more, and settles
+    check_store(made, load)
+
+
+def test_workers_that_are_killed_one_by_one_under_load_keep_every_promise(
+    installations: Installations, tmp_path: Path
+) -> None:
+    home = new_home(tmp_path)
+    made = installations.open(home)
+    device = Device(made)
+    load = Load(device, [device.request() for _ in range(600)])
+    with ServerProcess(home, workers=WORKERS) as server:
+        threads = [threading.Thread(target=load.run_on, args=(server.port,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(SERVER_KILLS):
+            time.sleep(0.1)
+            for pid in server.workers[:2]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join(60)
+    assert (load.faults, load.left) == ([], 0)
     check_store(made, load)
 
 

@@ -88,6 +88,7 @@ class PostgresServer:
         """Ends it: SIGINT is what administrators call a fast shutdown, SIGQUIT a crash."""
         if self._process is None:
             return
+        self.thaw()
         self._process.send_signal(how)
         try:
             self._process.wait(30)
@@ -95,6 +96,20 @@ class PostgresServer:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+    def freeze(self) -> None:
+        """Stops it and everything that it started, as a machine that hangs."""
+        for pid in self._processes():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+        for pid in self._processes():
+            os.kill(pid, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *(int(child) for child in children)]
 
     def new(self, template: str = "template1") -> str:
         """A fresh database; its URL."""
