@@ -26,7 +26,7 @@ REST_SECONDS: Final = 0.2
 RETENTION: Final = timedelta(days=90)
 """How long refused attempts and challenges that nobody used are kept."""
 _PURGE_AT_ONCE: Final = 1000
-_BLOCKS_AT_ONCE: Final = 16
+_BLOCKS_AT_ONCE: Final = 4
 # Between reserving and recording lie milliseconds; what is open for so long met a fault and will not be recorded.
 STALE: Final = timedelta(minutes=10)
 _Work: TypeAlias = Callable[[Application], Awaitable[None]]

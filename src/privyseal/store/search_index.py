@@ -15,7 +15,20 @@ from typing import Final
 
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
-from privyseal.store.search_terms import ALL, BLOCK, REVOKED, day, gather, grams, late_from, pack, unpack, value_key
+from privyseal.store.search_terms import (
+    ALL,
+    BLOCK,
+    GRAM,
+    REVOKED,
+    WHERE,
+    day,
+    gather,
+    grams,
+    late_from,
+    pack,
+    unpack,
+    value_key,
+)
 from privyseal.store.unit import Transaction
 
 _ROWS_AT_ONCE: Final = 256
@@ -69,7 +82,8 @@ class SearchIndex:
         values.sort()  # neighbours of the table's order share a page
         for at in range(0, len(values), _TERMS_AT_ONCE):
             await self._committer.run(partial(_put_values, rows=values[at : at + _TERMS_AT_ONCE]))
-        return await self._committer.run(partial(_finish, block=block))
+        facets = [term for term in ordered if not term.startswith(GRAM)]
+        return await self._committer.run(partial(_finish, block=block, facets=facets))
 
 
 _RESERVED: Final = "SELECT 1 FROM certificates WHERE status = 'reserved' AND id >= ? AND id < ?"
@@ -103,6 +117,17 @@ def _turn(transaction: Transaction, certificate_id: int, at: int, reason: int, *
         bits = 0 if row is None else unpack(row[0])
         bits = bits | 1 << place if on else bits & ~(1 << place)
         transaction.execute(_PUT, (block, term, pack(bits)))
+        if on:
+            _note(transaction, term, block)
+
+
+def _note(transaction: Transaction, term: str, block: int) -> None:
+    """Note that some row of the block has the term. It may stay noted when none has it any more."""
+    row = transaction.one("SELECT bits FROM search_terms WHERE block = ? AND term = ?", (WHERE, term))
+    before = 0 if row is None else int.from_bytes(row[0], "little")
+    after = before | 1 << block
+    if after != before:
+        transaction.execute(_PUT, (WHERE, term, after.to_bytes((after.bit_length() + 7) // 8, "little")))
 
 
 def _revocation_terms(at: int, reason: int) -> tuple[str, ...]:
@@ -114,7 +139,7 @@ def _terms(row: Row) -> Iterator[str]:
     yield from (ALL, f"k{kind}", f"i{issuer}", f"p{profile}", f"v{revision}", f"o{protocol}")
     yield from (day("d", issued), day("e", not_after), day("l", late_from(not_before, not_after)))
     for gram in set().union(*map(grams, texts)):
-        yield f"t{gram}"
+        yield f"{GRAM}{gram}"
 
 
 def _values(row: Row) -> Iterator[tuple[int, int]]:
@@ -135,7 +160,7 @@ def _put_all(transaction: Transaction, *, rows: list[tuple[int, str, bytes]]) ->
         transaction.execute(_PUT, row)
 
 
-def _finish(transaction: Transaction, *, block: int) -> bool:
+def _finish(transaction: Transaction, *, block: int, facets: list[str]) -> bool:
     """Add what may have changed since the rows were read, and count the block as indexed, in one transaction."""
     first, end = block * BLOCK, (block + 1) * BLOCK
     mark = transaction.one(_MARK)
@@ -150,6 +175,8 @@ def _finish(transaction: Transaction, *, block: int) -> bool:
         for term in _revocation_terms(at, reason):
             terms[term].append(certificate_id - first)
     _put_all(transaction, rows=[(block, term, pack(gather(places))) for term, places in terms.items()])
+    for term in (*facets, *terms):
+        _note(transaction, term, block)
     transaction.execute(
         "INSERT INTO meta (key, value) VALUES ('search_blocks', ?) "
         "ON CONFLICT (key) DO UPDATE SET value = excluded.value",

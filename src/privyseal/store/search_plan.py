@@ -6,14 +6,27 @@ The second set always holds the first, and every row that matches. What lies bet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from privyseal.model.search.query import Among, Clause, Field, Holds, Search, Status, Within
-from privyseal.store.engine import Database
+from privyseal.store.engine import Database, Row
 from privyseal.store.search_sql import stored
-from privyseal.store.search_terms import ALL, BLOCK, DAY, HOLD, REVOKED, day, gather, grams, unpack, value_key
+from privyseal.store.search_terms import (
+    ALL,
+    BLOCK,
+    DAY,
+    GRAM,
+    HOLD,
+    REVOKED,
+    WHERE,
+    day,
+    gather,
+    grams,
+    unpack,
+    value_key,
+)
 
 _MOST_GRAMS: Final = 4
 _FARTHEST: Final = DAY * 9_999_999
@@ -56,17 +69,15 @@ class SearchPlan:
     def __init__(self, database: Database, search: Search) -> None:
         self._database = database
         self._now = search.now
-        self._only: set[int] | None = None
-        """The blocks in question, where a clause names rows one by one."""
+        self._only = -1
+        """The blocks in question, one bit for each; all of them, as long as no clause knows better."""
         self._rarest: dict[str, tuple[str, ...]] = {}
         asked = [(self._probe(clause), clause.negated) for clause in sorted(search.clauses, key=_cost)]
         self._asked: list[tuple[Callable[[int], Known], bool]] = asked
 
     def blocks(self, top: int) -> list[int]:
         """Blocks below ``top`` in which something may match, the newest first."""
-        if self._only is None:
-            return list(range(top - 1, -1, -1))
-        return sorted((block for block in self._only if block < top), reverse=True)
+        return [block for block in range(top - 1, -1, -1) if self._only >> block & 1]
 
     def known(self, block: int) -> Known:
         """What the index knows of one block."""
@@ -115,18 +126,27 @@ class SearchPlan:
         if isinstance(clause, Holds):
             return partial(self._text, clause)
         if isinstance(clause, Within):
-            return partial(self._days, prefix=_PREFIXES[clause.field], since=clause.since, until=clause.until)
+            prefix = _PREFIXES[clause.field]
+            if not clause.negated:
+                self._only &= self._where_days(prefix, clause.since, clause.until)
+            return partial(self._days, prefix=prefix, since=clause.since, until=clause.until)
         if clause.field is Field.STATUS:
-            return partial(self._statuses, tuple(map(Status, clause.values)))
+            statuses = tuple(map(Status, clause.values))
+            if not clause.negated:
+                self._only &= self._where_statuses(statuses)
+            return partial(self._statuses, statuses)
         if clause.field in _IDS:
             return self._rows(clause, _IDS[clause.field], [stored(clause.field, value) for value in clause.values])
         if clause.field in _VALUES:
             keys: list[Any] = [value_key(_VALUES[clause.field], value) for value in clause.values]
             return self._rows(clause, "SELECT certificate_id FROM search_values WHERE value = ?", keys)
         if clause.field in (Field.ISSUER, Field.VERSION):
-            return partial(self._union, self._issuers(clause))
-        prefix = _PREFIXES[clause.field]
-        return partial(self._union, [f"{prefix}{stored(clause.field, value)!s}" for value in clause.values])
+            terms = self._issuers(clause)
+        else:
+            terms = [f"{_PREFIXES[clause.field]}{stored(clause.field, value)!s}" for value in clause.values]
+        if not clause.negated:
+            self._only &= self._where(terms)
+        return partial(self._union, terms)
 
     def _rows(self, clause: Among, sql: str, values: list[Any]) -> Callable[[int], Known]:
         sets: dict[int, list[int]] = {}
@@ -135,7 +155,7 @@ class SearchPlan:
                 sets.setdefault(certificate_id // BLOCK, []).append(certificate_id % BLOCK)
         found = {block: gather(places) for block, places in sets.items()}
         if not clause.negated:
-            self._only = set(found) if self._only is None else self._only & set(found)
+            self._only &= sum(1 << block for block in found)
         exact = clause.field in _IDS
         return lambda block: Known(found.get(block, 0) if exact else 0, found.get(block, 0))
 
@@ -159,11 +179,7 @@ class SearchPlan:
     def _days(self, block: int, prefix: str, since: int | None, until: int | None) -> Known:
         start, end = since or 0, _FARTHEST if until is None else until
         sure = maybe = 0
-        rows = self._database.read(
-            "SELECT term, bits FROM search_terms WHERE block = ? AND term >= ? AND term <= ?",
-            (block, day(prefix, start), day(prefix, end - 1)),
-        )
-        for term, packed in rows:
+        for term, packed in self._stored_days(block, prefix, since, until):
             first, bits = int(term[1:]) * DAY, unpack(packed)
             maybe |= bits
             if start <= first and first + DAY <= end:
@@ -181,7 +197,7 @@ class SearchPlan:
     def _needle(self, needle: str, block: int) -> int:
         """Rows with every gram of the needle, or with the few that were the rarest in the first block."""
         chosen = self._rarest.get(needle)
-        wanted = chosen or tuple(f"t{gram}" for gram in grams(needle))
+        wanted = chosen or tuple(f"{GRAM}{gram}" for gram in grams(needle))
         found = self._terms(block, wanted)
         if chosen is None:
             sizes = {term: found[term].bit_count() if term in found else 0 for term in wanted}
@@ -193,12 +209,45 @@ class SearchPlan:
             rows &= bits
         return rows
 
+    # --- where to look -------------------------------------------------------------------------------
+
+    def _where(self, terms: list[str]) -> int:
+        """Blocks that have one of these terms."""
+        return _joined(self._stored(WHERE, terms).values())
+
+    def _where_days(self, prefix: str, since: int | None, until: int | None) -> int:
+        return _joined(bits for _, bits in self._stored_days(WHERE, prefix, since, until))
+
+    def _where_statuses(self, statuses: tuple[Status, ...]) -> int:
+        """Blocks in which a row may have one of these; that it is over, or not yet late, is not asked everywhere."""
+        now, found = self._now, 0
+        for status in statuses:
+            if status in (Status.REVOKED, Status.HELD):
+                found |= self._where([REVOKED if status is Status.REVOKED else f"x{HOLD}"])
+            elif status is Status.EXPIRED:
+                found |= self._where_days("e", None, now + 1)
+            elif status is Status.EXPIRING:
+                found |= self._where_days("l", None, now + 1) & self._where_days("e", now, None)
+            elif status in (Status.ACTIVE, Status.VALID):
+                found |= self._where_days("e" if status is Status.ACTIVE else "l", now, None)
+        return found
+
     # --- terms ---------------------------------------------------------------------------------------
 
     def _term(self, block: int, term: str) -> int:
         return self._terms(block, (term,)).get(term, 0)
 
     def _terms(self, block: int, terms: list[str] | tuple[str, ...]) -> Mapping[str, int]:
+        return {term: unpack(bits) for term, bits in self._stored(block, terms).items()}
+
+    def _stored_days(self, block: int, prefix: str, since: int | None, until: int | None) -> list[Row]:
+        last = _FARTHEST if until is None else until
+        return self._database.read(
+            "SELECT term, bits FROM search_terms WHERE block = ? AND term >= ? AND term <= ?",
+            (block, day(prefix, since or 0), day(prefix, last - 1)),
+        )
+
+    def _stored(self, block: int, terms: list[str] | tuple[str, ...]) -> Mapping[str, bytes]:
         if not terms:
             return {}
         values: dict[str, Any] = {f"t{at}": term for at, term in enumerate(terms)}
@@ -207,7 +256,14 @@ class SearchPlan:
             f"SELECT term, bits FROM search_terms WHERE block = :block AND term IN ({listed})",
             {"block": block, **values},
         )
-        return {term: unpack(bits) for term, bits in rows}
+        return dict(rows)
+
+
+def _joined(stored_sets: Iterable[bytes]) -> int:
+    found = 0
+    for bits in stored_sets:
+        found |= int.from_bytes(bits, "little")
+    return found
 
 
 def _cost(clause: Clause) -> int:

@@ -19,6 +19,9 @@ BLOCK: Final = 16384
 _OCTETS: Final = BLOCK // 8
 ALL: Final = "*"
 REVOKED: Final = "R"
+GRAM: Final = "t"
+WHERE: Final = -1
+"""In place of a block: the blocks in which a term occurs, for every term but those of text."""
 HOLD: Final = 6
 """CRLReason certificateHold."""
 DAY: Final = 86400

@@ -30,8 +30,10 @@ from privyseal.store.bulk import BulkBook
 from privyseal.x509.csr import parse_request
 from tests.device import Device
 from tests.installation import PROFILE, Installation, fixture_installation, fixture_installations
+from tests.stores import fixture_store_engine, on_both_engines
 
-__all__ = ["fixture_installation", "fixture_installations"]
+__all__ = ["fixture_installation", "fixture_installations", "fixture_store_engine"]
+pytest_generate_tests = on_both_engines
 
 
 def issued(installation: Installation, *names: str) -> list[EndEntity]:

@@ -20,8 +20,11 @@ from privyseal.store.search_index import indexed_blocks
 from privyseal.store.search_terms import BLOCK, gather, members, pack, unpack
 from privyseal.store.unit import Transaction
 from tests.installation import ISSUING_CA, ROOT_CA, Installation, fixture_installation, fixture_installations
+from tests.stores import fixture_store_engine, on_both_engines
 
-__all__ = ["fixture_installation", "fixture_installations"]
+__all__ = ["fixture_installation", "fixture_installations", "fixture_store_engine"]
+pytest_generate_tests = on_both_engines
+
 
 DAY = 86400
 NAMES = ["LAPTOP-Ä1", "laptop-22", "Printer 3", "kiosk", "SRV%_5", "ΣΑΣ-6"]
