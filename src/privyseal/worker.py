@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work that falls due by itself: settle interrupted issuance, fresh CRLs, new RA and OCSP certificates, deliveries."""
+"""Work that falls due by itself: settle interrupted issuance, fresh CRLs, new RA and OCSP certificates."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from privyseal.bootstrap import Application
+from privyseal.bootstrap.authorities import tend
 from privyseal.bootstrap.deliveries import carry_out, due_directories
 from privyseal.ca.founding import refresh_services
 from privyseal.ca.issuer import Issuer
 from privyseal.ca.ports import Signer
 from privyseal.errors import PrivysealError
-from privyseal.model.authority import CaState
 from privyseal.model.crl import CrlFacts
 
 INTERVAL_SECONDS: Final = 60.0
@@ -48,11 +48,8 @@ async def work_once(application: Application) -> None:
     await application.search_index.extend(most=_BLOCKS_AT_ONCE)
     if revoked := await application.bulk.carry_on(now=application.clock.now()):
         _log.warning("revoked %d certificate(s) that an interrupted revocation had left", revoked)
-    for issuer in application.catalog.issuers():
-        now = application.clock.now()
-        # A retired CA signs no certificates, but those that it signed still need its CRL and OCSP answers.
-        if issuer.record.state is CaState.STAGED or not issuer.view.not_before <= now <= issuer.view.not_after:
-            continue
+    await tend(application)
+    for issuer in _with_status(application):
         try:
             signer = application.catalog.signer(issuer.id)
             await _publish_crls(application, issuer, signer)
@@ -60,6 +57,15 @@ async def work_once(application: Application) -> None:
                 _log.info("%s certificate of %s renewed", kind.value, issuer.record.name)
         except PrivysealError as error:
             _log.error("CA %s: [%d] %s", issuer.record.name, error.code, error.what)
+
+
+def _with_status(application: Application) -> tuple[Issuer, ...]:
+    """CA versions that owe CRL and OCSP answers now; of those that share a key, the newest speaks for all."""
+    now, found = application.clock.now(), dict[int, Issuer]()
+    for issuer in application.catalog.issuers():
+        if issuer.record.has_key and issuer.owes_status(now):
+            found[issuer.id] = issuer
+    return tuple(found.values())
 
 
 async def _publish_crls(application: Application, issuer: Issuer, signer: Signer) -> None:
@@ -78,8 +84,8 @@ async def publish_wanted(application: Application) -> None:
     if not application.crl_wanted.is_set():
         return
     application.crl_wanted.clear()
-    for issuer in application.catalog.issuers():
-        if issuer.record.state is not CaState.STAGED and application.status.due(issuer):
+    for issuer in _with_status(application):
+        if application.status.due(issuer):
             try:
                 await _publish_crls(application, issuer, application.catalog.signer(issuer.id))
             except PrivysealError as error:

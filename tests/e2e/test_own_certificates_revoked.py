@@ -32,8 +32,8 @@ def test_a_revoked_ca_issues_nothing_and_its_crl_and_ocsp_go_on(installation: In
     leaf, before = device.enroll(), installation.count("certificates")
     sent = device.request()
     revoke(installation, installation.app.catalog.issuer(ROOT_CA), issuing.view.serial)
-    assert installation.app.authorities.get(ISSUING_CA).state is CaState.RETIRED
-    assert "ca.retired" in installation.events()
+    assert installation.app.authorities.get(ISSUING_CA).state is CaState.REVOKED
+    assert "ca.revoked" in installation.events()
     assert device.post(sent.message).status == 403
     assert installation.count("certificates") == before
     with pytest.raises(IssuerNotActive):

@@ -71,7 +71,8 @@ class SignedObjects:
 
         parsed = [(der, x509.load_der_x509_certificate(der)) for der in certificates]
         for der, certificate in parsed:
-            self._certificates[certificate.subject.public_bytes()] = der
+            if certificate.subject != certificate.issuer or _signs_itself(certificate):
+                self._certificates[certificate.subject.public_bytes()] = der
         by_issuer: dict[bytes, list[bytes]] = {}
         for der, certificate in parsed:
             by_issuer.setdefault(certificate.issuer.public_bytes(), []).append(der)
@@ -103,3 +104,14 @@ SIGNED: Final = SignedObjects()
 
 def _another_key(text: str) -> bool:
     return "unable to get local issuer certificate" in text or "issuer key id mismatch" in text.lower()
+
+
+def _signs_itself(certificate: Any) -> bool:
+    """Not a cross certificate, whose two names are the same as well."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except InvalidSignature:
+        return False
+    return True

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from privyseal.adapters.files import write_atomically
+from privyseal.adapters.files import sync_directory, write_atomically
 from privyseal.errors import FileNotAccessible, InvalidValue, NotFound, PassphraseWrong
 from privyseal.x509.algorithms import LARGE, KeyType, PublicKey, SignatureAlgorithm, hashed_first, signature_algorithm
 
@@ -71,6 +71,22 @@ class FileKeyStore:
         """See ``KeyStore.signer``."""
         key = self._load(key_ref)
         return FileSigner(key, signature_algorithm(key.public_key(), hash_name))
+
+    def destroy(self, key_ref: str) -> None:
+        """See ``KeyStore.destroy``. On flash memory and in backups older copies may remain: they stay encrypted."""
+        path = self._path(key_ref)
+        self._loaded.pop(key_ref, None)
+        try:
+            with path.open("r+b") as file:
+                file.write(os.urandom(path.stat().st_size))
+                file.flush()
+                os.fsync(file.fileno())
+            path.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise FileNotAccessible(f"the key file {path} cannot be removed: {error.strerror}") from error
+        sync_directory(path.parent)
 
     def transport_key(self, key_ref: str) -> rsa.RSAPrivateKey:
         """An RA's key, which both signs replies and unwraps content keys. Raises InvalidValue if not RSA."""

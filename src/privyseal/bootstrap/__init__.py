@@ -18,6 +18,8 @@ from privyseal.ra.service import RegistrationAuthority
 from privyseal.status.service import StatusService
 from privyseal.store.audit import AuditTrail
 from privyseal.store.authorities import AuthorityBook
+from privyseal.store.authority_life import AuthorityLife
+from privyseal.store.authority_names import AuthorityNames
 from privyseal.store.bulk import BulkBook
 from privyseal.store.certificates import CertificateLedger
 from privyseal.store.committer import GroupCommitter
@@ -68,6 +70,16 @@ class Application:
     status: StatusService
 
     @property
+    def authority_names(self) -> AuthorityNames:
+        """What belongs to the names of CAs."""
+        return AuthorityNames(self.database, self.committer)
+
+    @property
+    def authority_life(self) -> AuthorityLife:
+        """Changes of the states of CAs."""
+        return AuthorityLife(self.database, self.committer)
+
+    @property
     def bulk(self) -> BulkBook:
         """Revocations, one or many."""
         return BulkBook(
@@ -112,9 +124,8 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
     committer = GroupCommitter(database, clock)
     keys = None if passphrase is None else FileKeyStore(settings.keys, passphrase)
     authorities, profiles = AuthorityBook(database, committer), ProfileBook(database, committer)
-    entities = EntityBook(database, committer)
+    entities, enrollments = EntityBook(database, committer), EnrollmentLog(database, committer)
     certificates = CertificateLedger(database, committer, instance.name)
-    enrollments = EnrollmentLog(database, committer)
     apart, crl_wanted = OneThread(), asyncio.Event()
     status_book, crls = StatusBook(database, committer), CrlBook(database, committer, apart)
     directories = DirectoryBook(database, committer)
@@ -122,6 +133,7 @@ def build(settings: Settings, *, passphrase: str | None, create: bool = False) -
         database=database,
         profiles=profiles,
         authorities=authorities,
+        names=AuthorityNames(database, committer),
         keys=keys,
         clock=clock,
         base_url=settings.public_url,

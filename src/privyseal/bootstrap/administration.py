@@ -10,6 +10,7 @@ from privyseal.administration.act import Act
 from privyseal.administration.desk import Desk
 from privyseal.administration.sign_in import SignIn
 from privyseal.bootstrap import Application
+from privyseal.bootstrap.authorities import authority_acts
 from privyseal.bootstrap.revocation import revocation_acts
 from privyseal.store.access import AccessBook
 from privyseal.store.approvals import ApprovalBook
@@ -35,3 +36,4 @@ class Administration:
         yield RevokeToken(self.tokens)
         yield SetFourEyes(self.access)
         yield from revocation_acts(application)
+        yield from authority_acts(application)

@@ -143,9 +143,10 @@ class CertificateForm:
             remark = f"validity {wish} as requested, shorter than the profile's {span}"
             span = wish
         not_after = start + span
-        latest = issuer.view.not_after
+        latest = issuer.leaf_end
         if not_after > latest:
-            if profile.at_ca_end is AtCaEnd.REFUSE or latest - start < timedelta(minutes=5):
+            refused = profile.at_ca_end is AtCaEnd.REFUSE and latest == issuer.view.not_after
+            if refused or latest - start < timedelta(minutes=5):
                 raise ValidityNotNested(
                     f"profile {profile.name}: a certificate until {not_after:%Y-%m-%dT%H:%M:%SZ} would outlive CA "
                     f"{issuer.record.name}, which ends {latest:%Y-%m-%dT%H:%M:%SZ}"

@@ -11,6 +11,7 @@ from typing import Final
 
 from privyseal.ca.issuance import LintedTbs, new_serial, prepare_certificate
 from privyseal.ca.issuer import Issuer
+from privyseal.ca.lifecycle import Purpose
 from privyseal.ca.ports import Rng
 from privyseal.errors import EkuNotNested, PathLengthExceeded, ValidityNotNested
 from privyseal.model.authority import CaRequest
@@ -80,7 +81,7 @@ def prepare_root(
 
 def prepare_issuing_ca(request: CaRequest, parent: Issuer, *, spki: bytes, now: datetime, rng: Rng) -> LintedTbs:
     """A CA below ``parent``. Raises PathLengthExceeded, EkuNotNested, ValidityNotNested, LintFailed."""
-    parent.require_active(now)
+    parent.require_active(now, Purpose.CA)
     start = now.replace(microsecond=0)
     name, limit = request.subject.to_der(), parent.view.path_length
     if limit == 0:
@@ -119,6 +120,33 @@ def prepare_issuing_ca(request: CaRequest, parent: Issuer, *, spki: bytes, now: 
     )
     rules = parent.rules(spki=spki, subject=name, ca=True, exact={})
     return prepare_certificate(content, rules, algorithm=parent.algorithm, issuer_id=parent.id)
+
+
+def prepare_cross(subject: Issuer, issuer: Issuer, *, now: datetime, rng: Rng) -> LintedTbs:
+    """The key of one version of a root, certified by another version of the same name (self-issued, RFC 5280 3.2)."""
+    issuer.require_active(now, Purpose.CROSS)
+    serial, purposes = new_serial(now, rng), subject.view.ext_key_usage or issuer.view.ext_key_usage
+    parts = [
+        # Self-issued certificates do not count in a path (RFC 5280 section 6.1.4 l), so the length is the root's own.
+        extensions.basic_constraints(True, subject.view.path_length),
+        extensions.key_usage(_CA_USAGE),
+        extensions.subject_key_identifier(subject.key_identifier),
+        *issuer.pointers(serial),
+    ]
+    if purposes:
+        parts.append(extensions.ext_key_usage(tuple(sorted(purposes))))
+    content = CertificateContent(
+        serial=serial,
+        algorithm=issuer.algorithm.identifier,
+        issuer=issuer.view.subject,
+        not_before=max(now.replace(microsecond=0) - BACKDATE, issuer.view.not_before, subject.view.not_before),
+        not_after=min(issuer.view.not_after, subject.view.not_after),
+        subject=subject.view.subject,
+        spki=subject.view.spki,
+        extensions=tuple(parts),
+    )
+    rules = issuer.rules(spki=subject.view.spki, subject=subject.view.subject, ca=True, exact={})
+    return prepare_certificate(content, rules, algorithm=issuer.algorithm, issuer_id=issuer.id)
 
 
 def _nested_purposes(request: CaRequest, parent: Issuer) -> tuple[str, ...]:

@@ -81,6 +81,13 @@ def prepare_crl(tbs: bytes, rules: CrlRules, *, algorithm: SignatureAlgorithm, i
     return LintedTbs(_PASS, "crl", tbs=tbs, algorithm=algorithm, issuer_id=issuer_id)
 
 
+def prepare_ca_request(info: bytes, *, algorithm: SignatureAlgorithm) -> LintedTbs:
+    """Take a CA's own certification request onto the road: it proves possession of the key and grants nothing."""
+    if info[:1] != b"\x30":
+        raise LintFailed("the certification request information is not a SEQUENCE")
+    return LintedTbs(_PASS, "request", tbs=info, algorithm=algorithm, issuer_id=0)
+
+
 def prepare_ocsp(tbs: bytes, *, algorithm: SignatureAlgorithm, issuer_id: int) -> LintedTbs:
     """Take an OCSP answer's ResponseData onto the road.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from privyseal.errors import IssuerNotActive
+from privyseal.ca.lifecycle import STAGED_FOR, Purpose, may_sign, state_at
+from privyseal.errors import IssuerNotActive, IssuerPaused, KeyNotHere
 from privyseal.model.authority import CaKind, CaRecord, CaState
 from privyseal.model.crl import CrlScope
 from privyseal.x509 import extensions
@@ -25,6 +26,8 @@ class Urls:
     """The CRL in one piece; a CA with shards answers `shard` instead."""
     delta: str
     ca_issuers: str
+    bundle: str
+    """The CA certificate with its cross certificates, as a certs-only CMS message."""
     ocsp: str
 
     def shard(self, number: int) -> str:
@@ -38,6 +41,7 @@ def publication_urls(base: str, name: str, version: int) -> Urls:
         crl=f"{base}/crl/{name}/v{version}.crl",
         delta=f"{base}/crl/{name}/v{version}/delta.crl",
         ca_issuers=f"{base}/aia/{name}/v{version}.cer",
+        bundle=f"{base}/aia/{name}/v{version}.p7c",
         ocsp=f"{base}/ocsp/{name}/v{version}",
     )
 
@@ -55,8 +59,25 @@ class Issuer:
 
     @property
     def id(self) -> int:
-        """Row id of the CA version."""
-        return self.record.id
+        """The id under which serials, revocations and CRLs of its key are kept."""
+        return self.record.books
+
+    @property
+    def shown(self) -> str:
+        """How sentences name it."""
+        return f"CA {self.record.name} v{self.record.version}"
+
+    @property
+    def leaf_purpose(self) -> Purpose:
+        """What a certificate for an end entity is under this version: a staged one issues for tests only."""
+        return Purpose.TEST if self.record.state is CaState.STAGED else Purpose.END_ENTITY
+
+    @property
+    def leaf_end(self) -> datetime:
+        """No end entity's certificate lasts longer: the CA's own end, or that of its time for tests."""
+        if self.record.state is not CaState.STAGED:
+            return self.view.not_after
+        return min(self.view.not_after, self.record.created_at.replace(microsecond=0) + STAGED_FOR)
 
     @property
     def is_root(self) -> bool:
@@ -80,9 +101,13 @@ class Issuer:
         found = (
             extensions.authority_key_identifier(self.key_identifier),
             extensions.crl_distribution_points((self.crl_url(CrlScope(shard=shard)),)),
-            extensions.authority_information_access(ocsp=(self.urls.ocsp,), ca_issuers=(self.urls.ca_issuers,)),
+            extensions.authority_information_access(ocsp=(self.urls.ocsp,), ca_issuers=self._ca_issuers()),
         )
         return found if rules.delta is None else (*found, extensions.freshest_crl((self.urls.delta,)))
+
+    def _ca_issuers(self) -> tuple[str, ...]:
+        # A root's cross certificates come beside it; who has only the old root finds its way by them.
+        return (self.urls.ca_issuers, self.urls.bundle) if self.is_root else (self.urls.ca_issuers,)
 
     @property
     def crl_scopes(self) -> tuple[CrlScope, ...]:
@@ -120,17 +145,22 @@ class Issuer:
             revocable=revocable,
         )
 
-    def require_active(self, now: datetime) -> None:
-        """Raise IssuerNotActive unless it may sign certificates now."""
-        if self.record.state is not CaState.ACTIVE:
-            raise IssuerNotActive(f"CA {self.record.name} v{self.record.version} is {self.record.state.value}")
-        if not self.view.not_before <= now <= self.view.not_after:
+    def owes_status(self, now: datetime) -> bool:
+        """Whether relying parties may ask for its CRL and OCSP answers now."""
+        return may_sign(self.record.state, Purpose.STATUS) and self.view.not_before <= now <= self.view.not_after
+
+    def require_active(self, now: datetime, purpose: Purpose = Purpose.END_ENTITY) -> None:
+        """Raise IssuerNotActive, IssuerPaused or KeyNotHere unless it may sign such a certificate now."""
+        if not self.record.has_key:
+            raise KeyNotHere(f"the key of {self.shown} is not on this server")
+        state = self.record.state
+        if state is CaState.PAUSED and not may_sign(state, purpose):
+            raise IssuerPaused(f"{self.shown} is paused since {self.record.changed_at:%Y-%m-%dT%H:%M:%SZ}")
+        if not may_sign(state, purpose):
+            raise IssuerNotActive(f"{self.shown} is {state.value}; it signs no {purpose.value}")
+        if now < self.view.not_before or state_at(state, self.view.not_after, now) is CaState.EXPIRED:
             raise IssuerNotActive(
-                f"CA {self.record.name} v{self.record.version} is valid from {self.view.not_before:%Y-%m-%d} "
-                f"to {self.view.not_after:%Y-%m-%d}",
+                f"{self.shown} is valid from {self.view.not_before:%Y-%m-%d} to {self.view.not_after:%Y-%m-%d}",
                 why="its certificate is not valid now",
-                mend=(
-                    "check this machine's clock",
-                    "make a new CA and let the profiles name it: privyseal ca create NEW --parent PARENT",
-                ),
+                mend=("check this machine's clock", f"make its next version: privyseal ca renew {self.record.name}"),
             )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from privyseal.model.authority import CaRecord, ServiceRecord
+from privyseal.model.authority_name import CrossCertificate
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.crl import CrlFacts, CrlScope
 from privyseal.model.enrollment import Claim
@@ -99,6 +100,19 @@ class KeyStore(Protocol):
     def signer(self, key_ref: str, hash_name: str | None) -> Signer:
         """The signer of a key. Raises PassphraseMissing, PassphraseWrong, NotFound."""
 
+    def destroy(self, key_ref: str) -> None:
+        """Overwrite and remove a key for good; one that is gone already is no fault."""
+
+
+class CrossRegister(Protocol):
+    """Certificates of one CA version's key by another version of its name."""
+
+    def crosses(self) -> tuple[CrossCertificate, ...]:
+        """All of them."""
+
+    async def add_cross(self, cross: CrossCertificate, *, signed: tuple[int, bytes], actor: str) -> None:
+        """Store one in the transaction that records its signature."""
+
 
 class AuthorityRegister(Protocol):
     """CA versions and their services, as stored."""
@@ -109,8 +123,16 @@ class AuthorityRegister(Protocol):
     def get(self, name: str, version: int = 0) -> CaRecord:
         """One CA version; 0 is the one in force. Raises NotFound."""
 
-    async def add(self, record: CaRecord, *, actor: str) -> CaRecord:
-        """Store a new version; its id is given here. Raises NameTaken."""
+    def last_version(self, name: str) -> int:
+        """The highest version that a name ever had; 0 when there was none."""
+
+    async def add(
+        self, record: CaRecord, *, actor: str, signed: tuple[int, bytes] | None = None, request_id: int = 0
+    ) -> CaRecord:
+        """Store a new version; its id is given here. Raises NameTaken.
+
+        ``signed``: the reserved certificate's id and signature, recorded in the same transaction.
+        """
 
     def services(self, issuer_id: int, kind: CertificateKind, *, now: datetime) -> tuple[ServiceRecord, ...]:
         """Unexpired services of one kind, newest first."""

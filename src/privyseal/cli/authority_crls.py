@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``privyseal ca set``: how often a CA publishes CRLs, and whether there are delta CRLs."""
+"""Half of ``privyseal ca set``: how often a CA publishes CRLs, and whether there are delta CRLs."""
 
 from __future__ import annotations
 
@@ -13,30 +13,14 @@ from privyseal.cli.authorities import ca_item
 from privyseal.cli.crl_options import delta_rules
 from privyseal.cli.output import show_item
 from privyseal.cli.session import Session
-from privyseal.cli.values import DURATION
-from privyseal.cli.verb import verb
 from privyseal.model.authority import CaRecord, CaState, CrlRules, DeltaRules
 from privyseal.model.crl import CrlFacts
 
 
-@verb(
-    "set",
-    examples=(
-        "ca set contoso-issuing --crl-validity 14d --crl-interval 1d",
-        "ca set contoso-issuing --delta-crl 1d --delta-interval 4h",
-        "ca set contoso-issuing --no-delta-crl",
-    ),
-)
-@click.argument("name")
-@click.option("--version", "version", type=int, default=0, metavar="N", help="Default: the one in force.")
-@click.option("--crl-validity", type=DURATION, help="How long a CRL is good for.")
-@click.option("--crl-interval", type=DURATION, help="How often one is published. Default: half of a new validity.")
-@click.option("--delta-crl", type=DURATION, help="Publish delta CRLs as well, each good for so long.")
-@click.option("--delta-interval", type=DURATION, help="How often one is published. Default: half of its validity.")
-@click.option("--no-delta-crl", is_flag=True, help="No more delta CRLs; refused while certificates name them.")
 def set_rules(
     session: Session,
     name: str,
+    *,
     version: int,
     crl_validity: timedelta | None,
     crl_interval: timedelta | None,
@@ -44,15 +28,9 @@ def set_rules(
     delta_interval: timedelta | None,
     no_delta_crl: bool,
 ) -> None:
-    """Change when a CA publishes CRLs. With delta CRLs a revocation makes a small one at once, the CRL keeps its hour.
-
-    Relying parties that know no delta CRLs see a revocation in the next CRL, or at once by OCSP. Shards are chosen
-    when a CA is made, since certificates name them.
-    """
+    """Change the rules of one version, publish what follows from them, and show the CA."""
     if no_delta_crl and (delta_crl is not None or delta_interval is not None):
         raise click.UsageError("say --delta-crl or --no-delta-crl, not both", click.get_current_context())
-    if not no_delta_crl and all(item is None for item in (crl_validity, crl_interval, delta_crl, delta_interval)):
-        raise click.UsageError("say what to change", click.get_current_context())
     with session.application(keys=True) as application:
         record = application.authorities.get(name, version)
         before = record.crl

@@ -20,7 +20,7 @@ from privyseal.cli.output import moment
 from privyseal.cli.session import Session
 from privyseal.config import Settings
 from privyseal.errors import NotFound, PassphraseMissing, PrivysealError
-from privyseal.model.authority import CaKind, CaState
+from privyseal.model.authority import IN_FORCE, CaKind
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.crl import CrlScope
 from privyseal.model.delivery import DeliveryState
@@ -151,7 +151,7 @@ def keys(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "not checked: the keys are locked", "see passphrase", ("name --passphrase-file",))
         return
     catalog, wanted = patient.application.catalog, list[tuple[str, str, bytes]]()
-    for issuer in _issuers(patient):
+    for issuer in [one for one in _issuers(patient) if one.record.has_key]:
         wanted.append((_shown(issuer), issuer.record.key_ref, issuer.view.spki))
         for kind in (CertificateKind.RA, CertificateKind.OCSP):
             for service in catalog.services(issuer.id, kind):
@@ -176,7 +176,7 @@ def certificates(patient: Patient) -> Iterator[Finding]:
     fine = True
     for issuer in _issuers(patient):
         view = issuer.view
-        if issuer.record.state is not CaState.ACTIVE:
+        if issuer.record.state not in IN_FORCE:
             continue
         for finding in _end_of(_shown(issuer), view.not_before, view.not_after, now=patient.now, share=_EXPIRING_SHARE):
             fine = False
@@ -184,7 +184,7 @@ def certificates(patient: Patient) -> Iterator[Finding]:
         kinds = [CertificateKind.OCSP]
         if issuer.record.kind is CaKind.ISSUING:
             kinds.append(CertificateKind.RA)
-        for kind in kinds:
+        for kind in kinds if issuer.record.has_key else ():
             newest = patient.application.catalog.services(issuer.id, kind)
             if not newest:
                 fine = False
@@ -225,7 +225,7 @@ def crl(patient: Patient) -> Iterator[Finding]:
     """Every CA that signed something has CRLs that are still good. Of several bad shards one is told."""
     fine = True
     for issuer in _issuers(patient):
-        if issuer.record.state is CaState.STAGED:
+        if not issuer.owes_status(patient.now):
             continue
         found = next((bad for scope in issuer.crl_scopes if (bad := _crl_finding(patient, issuer, scope))), None)
         if found is not None:

@@ -138,7 +138,8 @@ def _records(application: Application, names: Sequence[str]) -> list[CaRecord]:
     if names:
         return [application.authorities.get(name) for name in dict.fromkeys(names)]
     # A staged successor is published before it is used: members need hours to see it.
-    found = [record for record in application.authorities.all() if record.state is not CaState.RETIRED]
+    over = (CaState.RETIRED, CaState.REVOKED)
+    found = [record for record in application.authorities.all() if record.state not in over]
     if not found:
         raise click.UsageError("there is no CA here yet; say --cert FILE", click.get_current_context())
     return found

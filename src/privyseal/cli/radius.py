@@ -117,7 +117,7 @@ def _issuers(application: Application, names: tuple[str, ...]) -> tuple[Issuer, 
     found = [
         issuer
         for issuer in application.catalog.issuers()
-        if issuer.record.kind is CaKind.ISSUING and issuer.record.state is not CaState.STAGED
+        if issuer.record.kind is CaKind.ISSUING and issuer.record.has_key and issuer.record.state is not CaState.STAGED
     ]
     unknown = set(names) - {issuer.record.name for issuer in found}
     if unknown:

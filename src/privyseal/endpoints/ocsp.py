@@ -154,7 +154,9 @@ class OcspEndpoint:
         """The one CA that all questions are about. Raises NotFound (answered as unauthorized)."""
         catalog = self._responders.refresh()
         if catalog != self._catalog:
-            self._issuers = {key: issuer for issuer in self._responders.issuers() for key in _cert_id_keys(issuer)}
+            # Of a CA whose key is elsewhere we keep CRLs, but know no serials.
+            ours = [issuer for issuer in self._responders.issuers() if issuer.record.has_key]
+            self._issuers = {key: issuer for issuer in ours for key in _cert_id_keys(issuer)}
             self._ready.clear()
             self._catalog = catalog
         found = {self._issuers.get((one.hash_algorithm, one.issuer_name_hash, one.issuer_key_hash)) for one in cert_ids}

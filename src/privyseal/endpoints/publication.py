@@ -10,8 +10,10 @@ from privyseal.ca.issuer import Issuer
 from privyseal.endpoints.http import Request, Response
 from privyseal.errors import NotFound, NotIssued
 from privyseal.model.crl import CrlFacts, CrlScope
+from privyseal.protocols.cms_write import certificates_only
 
 _CRL_TYPE: Final = "application/pkix-crl"
+_BUNDLE_TYPE: Final = "application/pkcs7-mime"  # RFC 5280 section 4.2.2.1
 _CERTIFICATE_TYPE: Final = "application/pkix-cert"
 _DELTA: Final = "delta.crl"
 
@@ -34,6 +36,9 @@ class IssuerDirectory(Protocol):
 
     def issuer_of(self, name: bytes) -> tuple[Issuer, ...]:
         """Our CA versions with this subject."""
+
+    def crosses(self, issuer: Issuer) -> tuple[bytes, ...]:
+        """Certificates of this version's key by other versions of its name."""
 
 
 class PublicationEndpoint:
@@ -63,7 +68,11 @@ class PublicationEndpoint:
         return await self._response(issuer, scope)
 
     async def ca_certificate(self, request: Request, incident: str) -> Response:
-        """A CA version's certificate."""
+        """A CA version's certificate; as ``.p7c`` with those that certify its key under another version."""
+        if request.path[-1].endswith(".p7c"):
+            issuer = self._issuer(request, ".p7c")
+            certificates = (issuer.view.encoded, *self._issuers.crosses(issuer))
+            return Response(200, _BUNDLE_TYPE, certificates_only(certificates))
         return Response(200, _CERTIFICATE_TYPE, self._issuer(request, ".cer").view.encoded)
 
     async def crl_of(self, issuer_name: bytes, serial: int) -> bytes:

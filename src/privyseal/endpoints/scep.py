@@ -7,6 +7,7 @@ Never asks for a client certificate: Windows gives up at GetCACaps when it is as
 from __future__ import annotations
 
 import logging
+import re
 from functools import partial
 from typing import Final, Protocol
 
@@ -14,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from privyseal.ca.form import CertificateForm
 from privyseal.ca.issuer import Issuer
+from privyseal.ca.lifecycle import Purpose
 from privyseal.ca.ports import Rng
 from privyseal.endpoints.http import Request, Response, text
 from privyseal.endpoints.problems import fail_info, http_answer
 from privyseal.errors import IssuerNotActive, NextCaNotAvailable, NotFound, PrivysealError, SetupError
 from privyseal.model.authority import ServiceRecord
-from privyseal.model.certificate import CertificateKind
 from privyseal.model.enrollment import EnrollmentRequest, Granted, Outcome
 from privyseal.model.profile import CertificateProfile
 from privyseal.protocols.cms import Digest, unwrap_content_key
@@ -42,6 +43,7 @@ from privyseal.x509.keys import LoadedKey
 
 # What clients append to the URL they were given; NDES's own path among them (MS-WCCE calls it mscep.dll).
 _TAILS: Final = frozenset({"", "pkiclient.exe", "mscep.dll", "certsrv", "mscep", "cgi-bin"})
+_VERSION: Final = re.compile(r"v([1-9][0-9]{0,3})")
 _log: Final = logging.getLogger("privyseal.scep")
 
 
@@ -57,11 +59,14 @@ class Gauge(Protocol):
 class Authorities(Protocol):
     """What this endpoint asks of the catalog."""
 
-    def form(self, profile: str) -> CertificateForm:
-        """The profile under its active CA. Raises NotFound, IssuerNotActive."""
+    def form(self, profile: str, version: int = 0) -> CertificateForm:
+        """The profile under the CA version in force, or under a staged one. Raises NotFound, IssuerNotActive."""
 
-    def services(self, issuer_id: int, kind: CertificateKind) -> tuple[ServiceRecord, ...]:
-        """Unexpired RA certificates of a CA, newest first."""
+    def transport_services(self, issuer: Issuer) -> tuple[ServiceRecord, ...]:
+        """Unexpired RA certificates that a device may have fetched, the one to hand out first."""
+
+    def crosses(self, issuer: Issuer) -> tuple[bytes, ...]:
+        """Certificates of this version's key by other versions of its name."""
 
     def transport_key(self, service: ServiceRecord) -> rsa.RSAPrivateKey:
         """An RA's private key."""
@@ -119,9 +124,7 @@ class ScepEndpoint:
 
     async def __call__(self, request: Request, incident: str) -> Response:
         """Route by operation. A profile that is unknown, or whose SCEP is off, answers 404 and issues nothing."""
-        if len(request.path) < 2 or not set(request.path[2:]) <= _TAILS:
-            raise NotFound("there is no such SCEP path")
-        form = self._authorities.form(request.path[1])
+        form = self._form(request)
         if not form.profile.scep.enabled:
             raise NotFound(f"SCEP is off for profile {form.profile.name}")
         operation = (request.query_value("operation") or b"").decode("ascii", "replace")
@@ -140,14 +143,25 @@ class ScepEndpoint:
             return self._next_ca(form)
         return text(400, "unknown operation")
 
+    def _form(self, request: Request) -> CertificateForm:
+        """``/scep/<profile>``, and ``/scep/<profile>/v<n>`` for tests of a staged CA version."""
+        version, tail = 0, request.path[2:]
+        if tail and (match := _VERSION.fullmatch(tail[0])):
+            version, tail = int(match[1]), tail[1:]
+        if len(request.path) < 2 or not set(tail) <= _TAILS:
+            raise NotFound("there is no such SCEP path")
+        return self._authorities.form(request.path[1], version)
+
     async def note_unread(self, request: Request, error: PrivysealError, incident: str) -> None:
         """Store the attempt of a body that was not taken, where it named a profile of ours."""
         if len(request.path) > 1 and request.query_value("operation") == b"PKIOperation":
-            await self._note(self._authorities.form(request.path[1]).profile, None, error, incident)
+            await self._note(self._form(request).profile, None, error, incident)
 
     def _ca_certificates(self, form: CertificateForm) -> Response:
         shape = CaCertificatesShape(form.profile.scep.chain.value)
         chain = [issuer.view.encoded for issuer in self._authorities.chain(form.issuer)]
+        # A client that has the old root only finds its way to the new one.
+        chain += self._authorities.crosses(self._authorities.chain(form.issuer)[-1])
         content_type, body = caps.ca_certificates(shape, ra=self._newest(form).identity.certificate, chain=chain)
         return Response(200, content_type, body)
 
@@ -257,6 +271,7 @@ class ScepEndpoint:
                 request=csr,
                 signer_certificate=message.signer_certificate,
                 renewal=message.message_type is MessageType.RENEWAL_REQ,
+                issuer_version=form.issuer.record.version if form.issuer.leaf_purpose is Purpose.TEST else 0,
             )
             return await self._registration.enroll(request, incident=incident)
         if message.message_type is MessageType.CERT_POLL:
@@ -308,7 +323,7 @@ class ScepEndpoint:
 
     def _all(self, form: CertificateForm) -> list[_Ra]:
         """Every RA that a device may still encrypt to, newest first."""
-        services = self._authorities.services(form.issuer.id, CertificateKind.RA)
+        services = self._authorities.transport_services(form.issuer)
         if not services:
             raise IssuerNotActive(f"CA {form.issuer.record.name} has no RA certificate")
         found = []

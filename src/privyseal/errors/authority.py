@@ -87,6 +87,95 @@ class InvalidSid(InputError):
     default_mend = ("read it from the directory: Get-ADComputer NAME -Properties objectSid",)
 
 
+# --- 6020: the life of a CA ---------------------------------------------------------------------
+
+
+class AuthorityStateUnfit(StateError):
+    code = 6020
+    title = "The CA's state does not allow this"
+    default_why = "a CA version moves from state to state in one order only"
+    default_mend = ("see where it stands: privyseal ca get NAME", "see what follows what: docs/how-to/ca-life-cycle.md")
+
+
+class AuthorityInUse(StateError):
+    code = 6021
+    title = "The CA is still in use"
+    default_why = "certificates or CAs that are alive depend on it"
+    default_mend = (
+        "see what depends on it: privyseal ca delete NAME --dry-run",
+        "revoke or renew what it signed, then wait or repeat",
+    )
+
+
+class KeyNotHere(StateError):
+    code = 6022
+    title = "The CA's key is not on this server"
+    default_why = "it is a CA of others or an offline root; only its certificate and CRLs are here"
+    default_mend = (
+        "sign where the key is: privyseal ceremony sign REQUEST",
+        "bring its CRL here: privyseal ca import-crl FILE",
+    )
+
+
+class InstallRefused(PolicyError):
+    code = 6023
+    title = "The CA certificate does not fit"
+    default_why = "what came back from outside is not what was asked for, or its chain is not complete"
+    default_mend = (
+        "see the whole list: privyseal ca install NAME FILE... --dry-run",
+        "have the request signed again, as a subordinate CA",
+    )
+
+
+class CrlRefused(PolicyError):
+    code = 6024
+    title = "The CRL does not fit"
+    default_why = "it is not signed by this CA, is older than the one in force, or is over"
+    default_mend = ("make a new one where the key is: privyseal ceremony crl",)
+
+
+class GatesNotPassed(StateError):
+    code = 6025
+    title = "The staged CA version is not ready"
+    default_why = "a version becomes active when every gate has passed, or was accepted by name"
+    default_mend = (
+        "see each gate with its evidence: privyseal ca rollover NAME",
+        "go on without one: privyseal ca activate NAME --version N --accept GATE",
+    )
+
+
+class StagedLimitReached(PolicyError):
+    code = 6026
+    title = "The staged CA version issues no more test certificates"
+    default_why = "a version that was never activated issues a few certificates for tests, and for a limited time"
+    default_mend = ("activate it: privyseal ca rollover NAME", "use the profile's own URL: privyseal scep url")
+
+
+class RollbackTooLate(StateError):
+    code = 6027
+    title = "It is too late to go back to the older CA version"
+    default_why = "within this time all clients have taken the new version for granted"
+    default_mend = ("make the next version: privyseal ca renew NAME",)
+
+
+class CeremonyInvalid(InputError):
+    code = 6028
+    title = "The ceremony directory cannot be used"
+    default_why = "it is not one, is damaged, or its ledger does not fit the root in it"
+    default_mend = ("use the directory that `privyseal ceremony root` made", "restore it from its copy")
+
+
+class RootNotRevocable(StateError):
+    code = 6029
+    title = "A root cannot be revoked"
+    default_why = "nobody stands above it whose CRL could say so; relying parties trust it until they remove it"
+    default_mend = (
+        "revoke the CAs below it: privyseal ca revoke NAME",
+        "take it out of the directory: privyseal directory remove",
+        "remove it from every trust store",
+    )
+
+
 # --- 6100: CA ----------------------------------------------------------------------------------
 
 
@@ -148,6 +237,13 @@ class NextCaNotAvailable(StateError):
     title = "No next CA certificate is available"
     default_why = "this CA has no successor yet (RFC 8894 section 4.7)"
     default_mend = ("wait for the rollover to begin; clients ask again by themselves",)
+
+
+class IssuerPaused(IssuerNotActive):
+    code = 6109
+    title = "The CA is paused"
+    default_why = "an administrator paused it; CRL and OCSP go on, certificates wait"
+    default_mend = ("resume it: privyseal ca resume NAME",)
 
 
 # --- 6200: profiles ----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ class CrlFormNotFitting(PolicyError):
     )
     default_mend = (
         "choose one: --delta-crl DURATION, or --crl-shards N",
-        "shards are chosen when a CA version is made: add --successor to make the next",
+        "shards are chosen when a CA version is made: renewing keeps them",
     )
 
 
@@ -35,7 +35,7 @@ class DeltaCrlStillNamed(StateError):
     )
     default_mend = (
         "leave delta CRLs on until those certificates have ended",
-        "make the next version of the CA without them: privyseal ca create NAME --parent PARENT --successor",
+        "make the next version of the CA without them: privyseal ca renew NAME",
     )
 
 

@@ -22,13 +22,26 @@ class CaKind(Enum):
 
 
 class CaState(Enum):
-    """Life cycle. Only an active CA issues; a staged one is a successor not yet in use, a retired one was revoked."""
+    """Life cycle of a CA version; which may follow which, and what each may sign, is said in ``ca.lifecycle``."""
 
+    SIGNING_REQUIRED = "signing-required"
+    """The key exists and the request waits for a certificate from outside."""
     STAGED = "staged"
+    """The next version: test certificates only."""
     ACTIVE = "active"
+    PAUSED = "paused"
+    """Issues nothing for now; CRL and OCSP go on."""
+    SUPERSEDED = "superseded"
+    """Replaced by a newer version; keeps CRL and OCSP for what it signed."""
     RETIRED = "retired"
+    """Superseded, and all that it signed is over; or staged and never used."""
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    """Never stored: it follows from the clock, which may be wrong and be set right."""
 
 
+IN_FORCE: Final = frozenset({CaState.ACTIVE, CaState.PAUSED})
+"""At most one version of a name is in one of these; enrollment goes to it."""
 MOST_SHARDS: Final = 1024
 
 
@@ -110,6 +123,8 @@ class CaRequest:
     ext_key_usage: tuple[str, ...]
     """Empty on a root means: any. On an issuing CA empty means: what its parent allows."""
     crl: CrlRules
+    outside: bool = False
+    """Its certificate comes from a CA whose key is not here: it has no parent yet."""
     successor: bool = False
     """Make the next version of an existing CA, staged (RFC 8894 section 4.7 announces it)."""
 
@@ -117,7 +132,7 @@ class CaRequest:
         """Names appear in URLs and file names, so they are narrow."""
         if not 1 <= len(self.name) <= 64 or not self.name.isascii() or not self.name.replace("-", "").isalnum():
             raise ParameterNotFitting(f"CA name {self.name!r} is not 1 to 64 ASCII letters, digits and hyphens")
-        if (self.kind is CaKind.ISSUING) != (self.parent is not None):
+        if (self.kind is CaKind.ISSUING) != (self.parent is not None or self.outside):
             raise ParameterNotFitting(f"CA {self.name}: an issuing CA has a parent and a root has none")
         if not timedelta(days=1) <= self.validity <= timedelta(days=365 * 40):
             raise ParameterNotFitting(f"CA {self.name}: validity {self.validity} is outside 1 day to 40 years")
@@ -137,9 +152,24 @@ class CaRecord:
     parent_id: int | None
     certificate: bytes
     key_ref: str
+    """Empty when the key is somewhere else: a CA of others, or an offline root."""
     hash_name: str | None
     crl: CrlRules
     created_at: datetime
+    changed_at: datetime
+    """When it came into its state."""
+    ledger_id: int = 0
+    """The version under which serials, revocations and CRLs are kept: the first with this key. 0 is itself."""
+
+    @property
+    def has_key(self) -> bool:
+        """True when this service can sign with it."""
+        return bool(self.key_ref)
+
+    @property
+    def books(self) -> int:
+        """The id under which what it signed is kept."""
+        return self.ledger_id or self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Final
 
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.directory import DirectoryBinding
@@ -35,6 +36,12 @@ class EnrollmentRequest:
     """The certificate that signed the message when it is not self-signed for this request only."""
     renewal: bool
     """The client says that this is a renewal (RFC 8894 messageType 17)."""
+    issuer_version: int = 0
+    """A staged CA version, for a test; 0 is the one in force."""
+
+
+CROSS: Final = "cross"
+"""The protocol of a cross certificate: one version of a CA certifies the key of another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,8 @@ class Claim:
     evidence: bytes = b""
     challenge_id: int | None = None
     enrollment_id: int | None = None
+    issuer_version: int = 0
+    """The CA version that signs; 0 where only one can."""
     deliver_to: DirectoryBinding | None = None
     """The account at which the certificate shall be published, queued with the intent."""
     remark: str = ""

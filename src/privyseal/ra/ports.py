@@ -20,8 +20,8 @@ from privyseal.model.entity import EndEntity
 class Catalog(Protocol):
     """Profiles and CAs as they are in force now."""
 
-    def form(self, profile: str) -> CertificateForm:
-        """The profile under its active CA. Raises NotFound, IssuerNotActive."""
+    def form(self, profile: str, version: int = 0) -> CertificateForm:
+        """The profile under the CA version in force, or under a staged one. Raises NotFound, IssuerNotActive."""
 
     def issuer_of(self, name: bytes) -> tuple[Issuer, ...]:
         """Our CA versions whose subject is exactly these DER bytes; empty when it is not ours."""

@@ -97,7 +97,7 @@ class RegistrationAuthority:
             raise
 
     async def _enroll_anew(self, request: EnrollmentRequest, key_hash: bytes) -> Outcome:
-        form = self._catalog.form(request.profile)
+        form = self._catalog.form(request.profile, request.issuer_version)
         profile = form.profile
         refuse_authority_claims(request.request)
         applicant = await self._identification.authenticate(request, profile, now=self._clock.now())
@@ -188,7 +188,7 @@ class RegistrationAuthority:
         self, form: CertificateForm, entity: EndEntity, request: CertificationRequest, claim: Claim
     ) -> Granted:
         now = self._clock.now()
-        form.issuer.require_active(now)
+        form.issuer.require_active(now, form.issuer.leaf_purpose)
         entity.require_admitted(form.profile.name)
         drawn = form.draw(
             entity,
@@ -204,6 +204,7 @@ class RegistrationAuthority:
             san=drawn.san,
             sid=drawn.sid,
             remark=drawn.remark,
+            issuer_version=form.issuer.record.version,
             deliver_to=entity.binding if form.profile.publish_to_directory else None,
         )
         certificate = await issue(

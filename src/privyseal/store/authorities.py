@@ -8,9 +8,10 @@ from typing import Final
 
 from privyseal.errors import CrlFormNotFitting, DeltaCrlStillNamed, NameTaken, NotFound
 from privyseal.model.audit import AuditEvent
-from privyseal.model.authority import CaKind, CaRecord, CaState, CrlRules, DeltaRules, ServiceRecord
+from privyseal.model.authority import IN_FORCE, CaKind, CaRecord, CaState, CrlRules, DeltaRules, ServiceRecord
 from privyseal.model.certificate import CertificateKind
-from privyseal.store.certificates import serial_blob
+from privyseal.store.authority_names import name_authority
+from privyseal.store.certificates import record_signature, serial_blob
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
@@ -19,7 +20,7 @@ from privyseal.x509.certificate import read_certificate
 
 _COLUMNS: Final = (
     "id, name, version, kind, state, parent_id, certificate, key_ref, hash_name, crl_validity, crl_interval, "
-    "created_at, crl_shards, delta_validity, delta_interval"
+    "created_at, crl_shards, delta_validity, delta_interval, changed_at, ledger_id"
 )
 
 
@@ -31,43 +32,72 @@ class AuthorityBook:
         self._committer = committer
 
     def all(self) -> tuple[CaRecord, ...]:
-        """Every CA version, oldest first."""
-        return tuple(_record(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM authorities ORDER BY id"))
+        """Every CA version that was not deleted, oldest first."""
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM authorities WHERE deleted_at IS NULL ORDER BY id")
+        return tuple(_record(row) for row in rows)
+
+    def last_version(self, name: str) -> int:
+        """The highest version that this name ever had, deleted ones and requests included; 0 when there is none.
+
+        A version is in URLs that certificates carry, so it is never used again.
+        """
+        row = self._database.read_one(
+            "SELECT coalesce(max(version), 0) FROM (SELECT version FROM authorities WHERE name = ? "
+            "UNION ALL SELECT version FROM authority_requests WHERE name = ?) AS versions",
+            (name, name),
+        )
+        return 0 if row is None else int(row[0])
 
     def get(self, name: str, version: int = 0) -> CaRecord:
-        """A CA version; 0 means the active one, or else the newest. Raises NotFound."""
+        """A CA version; 0 means the one in force, or else the newest. Raises NotFound."""
         found = [record for record in self.all() if record.name == name and version in (0, record.version)]
         if not found:
             shown = f"{name!r} version {version}" if version else repr(name)
             raise NotFound(f"there is no CA {shown}", mend=("privyseal ca list",))
-        active = [record for record in found if record.state is CaState.ACTIVE]
-        return (active or found)[-1]
+        in_force = [record for record in found if record.state in IN_FORCE]
+        return (in_force or found)[-1]
 
-    async def add(self, record: CaRecord, *, actor: str) -> CaRecord:
-        """Store a new CA version; its id is given here. Raises NameTaken."""
+    async def add(
+        self, record: CaRecord, *, actor: str, signed: tuple[int, bytes] | None = None, request_id: int = 0
+    ) -> CaRecord:
+        """Store a new CA version; its id is given here. Raises NameTaken.
+
+        ``signed``: the reserved certificate and its signature, recorded in the same transaction: a crash leaves
+        neither a certificate without its CA nor a CA without certificate. ``request_id``: the request that it ends.
+        """
 
         def work(transaction: Transaction) -> int:
+            if signed is not None:
+                record_signature(transaction, signed[0], signed[1])
+            transaction.execute("DELETE FROM authority_requests WHERE id = ?", (request_id,))
             if transaction.one(
                 "SELECT 1 FROM authorities WHERE name = ? AND version = ?", (record.name, record.version)
             ):
                 raise NameTaken(f"CA {record.name!r} v{record.version} exists already")
+            if record.state in IN_FORCE and transaction.one(
+                "SELECT 1 FROM authorities WHERE name = ? AND state IN ('active', 'paused') AND deleted_at IS NULL",
+                (record.name,),
+            ):
+                raise NameTaken(f"another version of CA {record.name!r} is in force")
             ca_id = transaction.insert(
                 "INSERT INTO authorities (name, version, kind, state, parent_id, certificate, key_ref, hash_name, "
-                "crl_validity, crl_interval, crl_shards, delta_validity, delta_interval, delta_since, created_at) "
-                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "crl_validity, crl_interval, crl_shards, delta_validity, delta_interval, delta_since, created_at, "
+                "changed_at, ledger_id, tests) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)",
                 (
                     record.name, record.version, record.kind.value, record.state.value, record.parent_id,
                     record.certificate, record.key_ref, record.hash_name,
                     *_intervals(record.crl), record.crl.shards, *_delta(record.crl),
                     None if record.crl.delta is None else to_seconds(record.created_at),
-                    to_seconds(record.created_at),
+                    to_seconds(record.created_at), to_seconds(record.changed_at), record.ledger_id or None,
                 ),
             )  # fmt: skip
+            name_authority(transaction, record.name)
             if record.kind is CaKind.ROOT:
                 # A root signs itself, so its certificate was reserved before the root had an id.
                 serial = serial_blob(read_certificate(record.certificate).serial)
                 transaction.execute(
-                    "UPDATE certificates SET issuer_id = ? WHERE issuer_id = 0 AND serial = ?", (ca_id, serial)
+                    "UPDATE certificates SET issuer_id = ? WHERE issuer_id = 0 AND serial = ?",
+                    (record.ledger_id or ca_id, serial),
                 )
             bump_catalog(transaction)
             transaction.audit(
@@ -75,7 +105,12 @@ class AuthorityBook:
                     event="ca.created",
                     actor=actor,
                     target=f"ca:{record.name}",
-                    detail={"version": record.version, "kind": record.kind.value, "state": record.state.value},
+                    detail={
+                        "version": record.version,
+                        "kind": record.kind.value,
+                        "state": record.state.value,
+                        "key": "here" if record.has_key else "elsewhere",
+                    },
                 )
             )
             return ca_id
@@ -176,6 +211,8 @@ def _record(row: Row) -> CaRecord:
             shards=row[12],
         ),
         created_at=from_seconds(row[11]),
+        changed_at=from_seconds(row[15]),
+        ledger_id=row[16] or 0,
     )
 
 

@@ -14,6 +14,7 @@ from privyseal.model.audit import AuditEvent
 from privyseal.model.certificate import CertificateKind, CertificateRecord, CertificateStatus, format_serial
 from privyseal.model.enrollment import Claim
 from privyseal.model.revocation import CrlReason, Revocation
+from privyseal.store.authority_guard import guard_issuer
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.deliveries import queue_delivery
 from privyseal.store.engine import Database, Row
@@ -61,22 +62,7 @@ class CertificateLedger:
         """See ``IssuanceLedger.record``."""
 
         def work(transaction: Transaction) -> None:
-            transaction.execute("INSERT INTO certificate_signatures VALUES (?,?)", (certificate_id, signature))
-            row = transaction.one(
-                "UPDATE certificates SET status = 'issued' WHERE id = ? AND status = 'reserved' "
-                "RETURNING serial, requester, profile",
-                (certificate_id,),
-            )
-            if row is None:
-                raise StoreUnavailable(f"certificate {certificate_id} was settled by another process meanwhile")
-            transaction.execute(
-                "UPDATE enrollments SET state = 'issued' WHERE certificate_id = ? AND state = 'running'",
-                (certificate_id,),
-            )
-            detail = {"profile": row[2]} if row[2] else {}
-            transaction.audit(
-                AuditEvent(event="certificate.issued", actor=row[1], target=f"serial:{row[0].hex()}", detail=detail)
-            )
+            record_signature(transaction, certificate_id, signature)
 
         await self._committer.run(work)
 
@@ -100,6 +86,26 @@ class CertificateLedger:
             (issuer_id, serial_blob(serial)),
         )
         return None if row is None else record_from(row)
+
+
+def record_signature(transaction: Transaction, certificate_id: int, signature: bytes) -> None:
+    """Complete a reserved row. Raises StoreUnavailable when it was settled meanwhile."""
+    transaction.execute("INSERT INTO certificate_signatures VALUES (?,?)", (certificate_id, signature))
+    row = transaction.one(
+        "UPDATE certificates SET status = 'issued' WHERE id = ? AND status = 'reserved' "
+        "RETURNING serial, requester, profile",
+        (certificate_id,),
+    )
+    if row is None:
+        raise StoreUnavailable(f"certificate {certificate_id} was settled by another process meanwhile")
+    transaction.execute(
+        "UPDATE enrollments SET state = 'issued' WHERE certificate_id = ? AND state = 'running'",
+        (certificate_id,),
+    )
+    detail = {"profile": row[2]} if row[2] else {}
+    transaction.audit(
+        AuditEvent(event="certificate.issued", actor=row[1], target=f"serial:{row[0].hex()}", detail=detail)
+    )
 
 
 def serial_blob(serial: int) -> bytes:
@@ -139,6 +145,7 @@ def _reserve(transaction: Transaction, linted: LintedTbs, claim: Claim, *, insta
     content = linted.content
     if content is None:
         raise StoreUnavailable("only certificates are reserved here")
+    guard_issuer(transaction, linted.issuer_id, claim)
     now = to_seconds(transaction.now)
     certificate_id = transaction.insert(
         _INSERT,

@@ -53,8 +53,32 @@ authorities = Table(
     _blob("certificate"), _text("key_ref"), _text("hash_name", null=True),
     _int("crl_validity"), _int("crl_interval"), _int("crl_shards"),
     _int("delta_validity", null=True), _int("delta_interval", null=True), _int("delta_since", null=True),
-    _int("created_at"),
+    _int("created_at"), _int("changed_at"), _int("ledger_id", null=True), _int("tests"), _int("deleted_at", null=True),
     UniqueConstraint("name", "version"),
+    # At most one version of a name is in force, whatever two processes do at the same moment.
+    Index("authorities_in_force", "name", unique=True, sqlite_where=text("state IN ('active', 'paused')"),
+          postgresql_where=text("state IN ('active', 'paused')")),
+    sqlite_strict=True,
+)  # fmt: skip
+
+authority_names = Table(
+    "authority_names", metadata,
+    Column("name", Text, primary_key=True), _text("description"), _text("labels"), _text("renewal"),
+    _int("renew_at"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+authority_requests = Table(
+    "authority_requests", metadata,
+    _id(), _text("name"), _int("version"), _text("key_ref"), _blob("request"), _text("body"), _int("created_at"),
+    UniqueConstraint("name", "version"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+cross_certificates = Table(
+    "cross_certificates", metadata,
+    _id(), _int("subject_id"), _int("issuer_id"), _blob("certificate"),
+    UniqueConstraint("subject_id", "issuer_id"),
     sqlite_strict=True,
 )  # fmt: skip
 

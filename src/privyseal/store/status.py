@@ -8,11 +8,13 @@ from datetime import datetime
 from functools import partial
 from hashlib import sha256
 
+from privyseal.ca.lifecycle import CaEvent
 from privyseal.errors import AlreadyRevoked, HoldNotPossible, NotIssued, NotOnHold
 from privyseal.model.audit import AuditEvent
-from privyseal.model.authority import CaState, CrlRules
+from privyseal.model.authority import CrlRules
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.revocation import REMOVE_FROM_CRL, CrlReason, Revocation
+from privyseal.store.authority_life import shift
 from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.crls import newest_number
@@ -54,7 +56,7 @@ class StatusBook:
                 stored = _made_final(transaction, row[0], serial=serial, revocation=revocation)
             _store_revocation(transaction, row[0], issuer_id, serial=serial, revocation=stored, actor=actor)
             if row[2] == CertificateKind.CA.value:
-                _retire(transaction, issuer_id, serial, actor=actor)
+                _revoke_authority(transaction, issuer_id, serial, actor=actor)
             elif row[2] != CertificateKind.END_ENTITY.value:
                 _end_service(transaction, issuer_id, serial, at=revocation.at)
 
@@ -118,19 +120,16 @@ class StatusBook:
         return row[0], Revocation(from_seconds(row[1]), CrlReason(row[2]), since)
 
 
-def _retire(transaction: Transaction, issuer_id: int, serial: int, *, actor: str) -> None:
+def _revoke_authority(transaction: Transaction, issuer_id: int, serial: int, *, actor: str) -> None:
     """Take the CA whose certificate this is out of use: what it signed from now on, nobody could verify."""
     rows = transaction.execute(
-        "SELECT id, name, version, certificate FROM authorities WHERE parent_id = ? OR (id = ? AND parent_id IS NULL)",
-        (issuer_id, issuer_id),
+        "SELECT id, name, version, state, certificate FROM authorities WHERE deleted_at IS NULL AND (parent_id IN "
+        "(SELECT id FROM authorities WHERE id = ? OR ledger_id = ?) OR (id = ? AND parent_id IS NULL))",
+        (issuer_id, issuer_id, issuer_id),
     ).fetchall()
-    for ca_id, name, version, certificate in rows:
-        if read_certificate(certificate).serial == serial:
-            transaction.execute("UPDATE authorities SET state = ? WHERE id = ?", (CaState.RETIRED.value, ca_id))
-            bump_catalog(transaction)
-            transaction.audit(
-                AuditEvent(event="ca.retired", actor=actor, target=f"ca:{name}", detail={"version": version})
-            )
+    for row in rows:
+        if read_certificate(row[4]).serial == serial:
+            shift(transaction, row, CaEvent.REVOKE, actor=actor)
 
 
 def _end_service(transaction: Transaction, issuer_id: int, serial: int, *, at: datetime) -> None:
@@ -176,10 +175,11 @@ def _store_revocation(
     # Every CRL of a higher number holds it. So a crash before the next one leaves a trace, and the next start makes it.
     after, shard = newest_number(transaction, issuer_id), _shard(transaction, issuer_id, serial)
     withdraw_revoked(transaction, certificate_id)
-    transaction.execute("DELETE FROM revocations WHERE certificate_id = ?", (certificate_id,))
     transaction.execute(
         "INSERT INTO revocations (certificate_id, issuer_id, shard, after_number, at, reason, "
-        "invalid_since, entry) VALUES (?,?,?,?,?,?,?,?)",
+        "invalid_since, entry) VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (certificate_id) DO UPDATE SET "
+        "shard = excluded.shard, after_number = excluded.after_number, at = excluded.at, reason = excluded.reason, "
+        "invalid_since = excluded.invalid_since, entry = excluded.entry",
         (
             certificate_id, issuer_id, shard, after, to_seconds(revocation.at),
             int(revocation.reason), None if since is None else to_seconds(since), entry,

@@ -110,6 +110,15 @@ def signature_algorithm(key: PublicKey, hash_name: str | None = None) -> Signatu
     return fitting
 
 
+def key_type_of(key: PublicKey) -> KeyType:
+    """The kind of a key, to make another of the same. Raises InvalidValue for one that Privyseal does not make."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return KeyType.parse(f"rsa:{key.key_size}")
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return KeyType.parse(f"ec:p{key.curve.key_size}")
+    return KeyType.ED25519
+
+
 def algorithm_of(identifier: bytes) -> SignatureAlgorithm:
     """The known algorithm whose AlgorithmIdentifier is exactly these bytes. Raises InvalidValue."""
     if identifier not in _BY_IDENTIFIER:

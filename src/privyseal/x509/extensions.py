@@ -13,6 +13,10 @@ from privyseal.x509 import der, oids
 from privyseal.x509.general_names import GeneralName, encode_general_names
 from privyseal.x509.span import within
 
+_URI: Final = 0x86
+_CONSTRUCTED: Final = 0x20
+_MOST_URLS: Final = 16
+
 
 class KeyUsage(IntEnum):
     """Bit numbers of KeyUsage (RFC 5280 section 4.2.1.3)."""
@@ -181,3 +185,16 @@ def ocsp_no_check() -> bytes:
 def crl_number(number: int) -> bytes:
     """CRLNumber (RFC 5280 section 5.2.3)."""
     return extension(oids.CRL_NUMBER, der.integer(number))
+
+
+def http_urls(value: bytes) -> tuple[str, ...]:
+    """The http URLs anywhere in CRLDistributionPoints or AuthorityInfoAccess. Raises MalformedDer."""
+    found: list[str] = []
+    open_ones = [der.read(value)]
+    while open_ones and len(found) < _MOST_URLS:
+        element = open_ones.pop(0)
+        if element.tag == _URI and element.contents[:7].lower() == b"http://":
+            found.append(element.contents.decode("ascii", "backslashreplace"))
+        elif element.tag & _CONSTRUCTED:
+            open_ones += element.children()
+    return tuple(found)

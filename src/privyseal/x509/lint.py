@@ -119,7 +119,9 @@ def _lint_usages(view: CertificateView, rules: CertificateRules) -> Iterator[Fin
     if not is_rsa and {KeyUsage.KEY_ENCIPHERMENT, KeyUsage.DATA_ENCIPHERMENT} & usages:
         yield Finding("key-usage-encipherment", "only an RSA key can encipher (RFC 8813, RFC 8410)")
     if rules.ca and not rules.self_signed and rules.issuer_path_length is not None:
-        if rules.issuer_path_length == 0 or (view.path_length is None or view.path_length >= rules.issuer_path_length):
+        # A self-issued certificate takes nothing off the length (RFC 5280 section 6.1.4 l).
+        most = rules.issuer_path_length - (view.subject != view.issuer)
+        if view.path_length is None or view.path_length > most:
             yield Finding("path-length", f"the issuer allows path length {rules.issuer_path_length} in all")
     purposes = view.ext_key_usage
     if not rules.ca and not purposes:
