@@ -24,7 +24,7 @@ from privyseal.store.engine import Database, Row
 from privyseal.store.entities import EntityBook
 from privyseal.store.inventory import Inventory
 from privyseal.store.moments import from_seconds, to_seconds
-from privyseal.store.search_terms import BLOCK, gather, members, pack, unpack
+from privyseal.store.search_terms import BLOCK, members, pack_places, unpack
 from privyseal.store.status import StatusBook
 from privyseal.store.unit import Transaction
 
@@ -190,7 +190,7 @@ def _begin(transaction: Transaction, ids: Sequence[int], plan: BulkRevocation) -
     for block, some in places.items():
         transaction.execute(
             "INSERT INTO bulk_revocation_rows (bulk_id, block, bits) VALUES (?,?,?)",
-            (bulk_id, block, pack(gather(some))),
+            (bulk_id, block, pack_places(sorted(some))),
         )
     detail = {"search": plan.where, "selected": len(ids), "reason": plan.reason.label, "block": plan.block}
     transaction.audit(

@@ -22,10 +22,10 @@ from privyseal.store.search_terms import (
     REVOKED,
     WHERE,
     day,
-    gather,
     grams,
     late_from,
     pack,
+    pack_places,
     unpack,
     value_key,
 )
@@ -77,7 +77,7 @@ class SearchIndex:
             await asyncio.sleep(0)  # issuance goes first
         ordered = sorted(terms)
         for at in range(0, len(ordered), _TERMS_AT_ONCE):
-            some = [(block, term, pack(gather(terms[term]))) for term in ordered[at : at + _TERMS_AT_ONCE]]
+            some = [(block, term, pack_places(terms[term])) for term in ordered[at : at + _TERMS_AT_ONCE]]
             await self._committer.run(partial(_put_all, rows=some))
         values.sort()  # neighbours of the table's order share a page
         for at in range(0, len(values), _TERMS_AT_ONCE):
@@ -138,7 +138,7 @@ def _terms(row: Row) -> Iterator[str]:
     (_, kind, issuer, profile, revision, protocol, _, _, issued, not_before, not_after, *texts) = row
     yield from (ALL, f"k{kind}", f"i{issuer}", f"p{profile}", f"v{revision}", f"o{protocol}")
     yield from (day("d", issued), day("e", not_after), day("l", late_from(not_before, not_after)))
-    for gram in set().union(*map(grams, texts)):
+    for gram in grams("\0".join(texts)):  # what reaches over the separator is in no search
         yield f"{GRAM}{gram}"
 
 
@@ -174,7 +174,7 @@ def _finish(transaction: Transaction, *, block: int, facets: list[str]) -> bool:
     for certificate_id, at, reason in rows:
         for term in _revocation_terms(at, reason):
             terms[term].append(certificate_id - first)
-    _put_all(transaction, rows=[(block, term, pack(gather(places))) for term, places in terms.items()])
+    _put_all(transaction, rows=[(block, term, pack_places(places)) for term, places in terms.items()])
     for term in (*facets, *terms):
         _note(transaction, term, block)
     transaction.execute(

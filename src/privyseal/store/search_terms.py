@@ -8,7 +8,7 @@ either all its octets or, when few bits are set, a list of 16-bit numbers.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from sys import byteorder
 from typing import Final
 from zlib import crc32
@@ -17,6 +17,7 @@ from privyseal.model.search.query import EXPIRING_FROM, fold
 
 BLOCK: Final = 16384
 _OCTETS: Final = BLOCK // 8
+_FEW: Final = 64
 ALL: Final = "*"
 REVOKED: Final = "R"
 GRAM: Final = "t"
@@ -50,12 +51,17 @@ def grams(text: str) -> set[str]:
 
 def pack(bits: int) -> bytes:
     """As stored."""
-    if bits.bit_count() * 2 >= _OCTETS:
-        return bits.to_bytes(_OCTETS, "little")
-    places = array("H", members(bits))
+    return pack_places(members(bits))
+
+
+def pack_places(places: Sequence[int]) -> bytes:
+    """The set of these rows of a block, which stand in order, as stored."""
+    if len(places) * 2 >= _OCTETS:
+        return gather(places).to_bytes(_OCTETS, "little")
+    listed = array("H", places)
     if byteorder == "big":
-        places.byteswap()
-    return places.tobytes()
+        listed.byteswap()
+    return listed.tobytes()
 
 
 def unpack(stored: bytes) -> int:
@@ -79,6 +85,12 @@ def gather(places: Iterable[int]) -> int:
 def members(bits: int) -> list[int]:
     """The rows of a set, in order."""
     found = []
+    if bits.bit_count() <= _FEW:
+        while bits:
+            low = bits & -bits
+            found.append(low.bit_length() - 1)
+            bits ^= low
+        return found
     for index, octet in enumerate(bits.to_bytes(_OCTETS, "little")):
         while octet:
             low = octet & -octet
