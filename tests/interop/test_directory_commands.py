@@ -285,6 +285,29 @@ def test_base_and_delta_are_published_together_and_newer_ones_take_their_places(
     assert not controller.values(f"CN=pki,CN=CDP,{PKS}", "cn")
 
 
+def test_a_script_for_crls_needs_no_directory_and_does_the_same(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    privyseal.works("ca", "create", "scripted", "--parent", "root", "--key", "ec:p256", "--delta-crl", "1d")
+    dn = f"{dn_of(privyseal, 'scripted', 'CDP').partition(',')[0]},CN=pki,CN=CDP,{PKS}"
+    script = ("directory", "script-crl", "--ca", "scripted", "--host", "pki", "--format")
+    apply_ldif(controller, privyseal.works(*script, "ldif", "--forest", DNS_DOMAIN).out)
+    for name in ("certificateRevocationList", "deltaRevocationList"):
+        assert len(controller.values(dn, name)) == 1
+    # Asked, the directory needs nothing more, whatever the form.
+    assert privyseal.works(*script, "ldif").out.strip() == "version: 1"
+    assert dn not in privyseal.works(*script, "powershell").out
+    privyseal.works(*script, "certutil", "--out", str(tmp_path))
+    lines = (tmp_path / "publish-crl.cmd").read_text().splitlines()
+    files = [line.split('"')[1] for line in lines if line.startswith("certutil -f -dspublish")]
+    assert [line.split('"')[3] for line in lines if line.startswith("certutil")] == ["pki", "pki"]
+    assert [(tmp_path / file).read_bytes() for file in files] == [
+        controller.values(dn, name)[0] for name in ("certificateRevocationList", "deltaRevocationList")
+    ]
+    controller.change(f"dn: {dn}\nchangetype: delete\n")
+    controller.change(f"dn: {dn.partition(',')[2]}\nchangetype: delete\n")
+
+
 def test_every_change_is_in_the_audit_trail(privyseal: CommandLine, controller: DomainController) -> None:
     privyseal.works("directory", "publish", "--ca", "issuing", "SubCA", "--yes")
     events = privyseal.json("audit", "list", "--event", "directory.")

@@ -145,6 +145,7 @@ TREE: Final = Branch(
                 "import": Leaf(f"{_CLI}.directory_proof:import_found", "Watch CAs of others that stand there."),
                 "remove": Leaf(f"{_CLI}.directory_publish:remove", "Take certificates out that we published."),
                 "publish-crl": Leaf(f"{_CLI}.directory_crls:publish_crl", "Publish a CRL for LDAP."),
+                "script-crl": Leaf(f"{_CLI}.directory_crl_script:script_crl", "Write that as a script."),
                 "undo": Leaf(f"{_CLI}.directory_publish:undo", "Take back the changes of an undo file."),
                 "deliveries": Leaf(f"{_CLI}.directory_deliveries:deliveries", "List certificates at their accounts."),
                 "deliver": Leaf(f"{_CLI}.directory_deliveries:deliver", "Carry out now what waits."),

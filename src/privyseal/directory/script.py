@@ -14,10 +14,11 @@ from hashlib import sha1
 from typing import Final
 
 from privyseal.directory.changes import AddEntry, AddValue, Change, DeleteEntry, RemoveValue, ReplaceValue, undo
-from privyseal.directory.containers import CA_CERTIFICATE, PLACEHOLDER, Target, object_dns
+from privyseal.directory.containers import BASE_CRL, CA_CERTIFICATE, DELTA_CRL, PLACEHOLDER, Target, object_dns
+from privyseal.directory.crl import crl_dns
 from privyseal.directory.describe import certificate_label, describe
 from privyseal.directory.desired import ca_name
-from privyseal.directory.naming import split_dn
+from privyseal.directory.naming import sanitized_name, split_dn
 from privyseal.errors import InvalidValue
 from privyseal.x509.certificate import read_certificate
 
@@ -91,6 +92,21 @@ def certutil_script(publications: Sequence[Publication], *, configuration_nc: st
             lines.append(f"rem certutil -viewstore {cmd_quoted(url)}")
             lines.append(f"rem certutil -delstore {cmd_quoted(url)} {thumbprint}")
     lines.append("gpupdate /force")
+    return NEWLINE.join(lines) + NEWLINE
+
+
+def certutil_crl_script(files: Sequence[str], ca_name: str, *, host: str, configuration_nc: str) -> str:
+    """``certutil -dspublish`` lines for CRLs; certutil itself tells a delta from a base."""
+    _, dn = crl_dns(ca_name, host, configuration_nc=configuration_nc)
+    lines = ["@echo off", "rem Publish CRLs to Active Directory. Run as Enterprise Admin."]
+    for file in files:
+        place = f"{cmd_quoted(sanitized_name(host))} {cmd_quoted(sanitized_name(ca_name))}"
+        lines.append(f"certutil -f -dspublish {cmd_quoted(file)} {place}")
+        lines.append("if errorlevel 1 exit /b 1")
+    lines.append("rem --- to see them again ---")
+    for attribute in (BASE_CRL, DELTA_CRL)[: len(files)]:
+        url = f"ldap:///{dn}?{attribute}?base?objectClass=cRLDistributionPoint"
+        lines.append(f"rem certutil -store {cmd_quoted(url)}")
     return NEWLINE.join(lines) + NEWLINE
 
 
