@@ -138,7 +138,7 @@ def _terms(row: Row) -> Iterator[str]:
     (_, kind, issuer, profile, revision, protocol, _, _, issued, not_before, not_after, *texts) = row
     yield from (ALL, f"k{kind}", f"i{issuer}", f"p{profile}", f"v{revision}", f"o{protocol}")
     yield from (day("d", issued), day("e", not_after), day("l", late_from(not_before, not_after)))
-    for gram in grams("\0".join(texts)):  # what reaches over the separator is in no search
+    for gram in grams("\n".join(texts)):  # what reaches over the separator is in no search
         yield f"{GRAM}{gram}"
 
 
