@@ -21,7 +21,7 @@ from privyseal.errors import (
 )
 from privyseal.store import moving
 from privyseal.store.opening import StorePlace, open_store
-from tests.command_line import Answer, CommandLine, run_line
+from tests.command_line import Answer, run_line
 from tests.device import Device
 from tests.installation import Installation, Installations, new_home
 from tests.outside.postgresql import PostgresServer, shared_server
@@ -131,7 +131,7 @@ def test_a_destination_that_holds_something_is_left_alone(home: Path, server: Po
     assert answer.error["code"] == StoreNotEmpty.code
 
 
-@pytest.mark.parametrize("step", ["_highest_numbers", "verify_chain", "end_move"])
+@pytest.mark.parametrize("step", ["highest_crl_numbers", "verify_chain", "end_move"])
 def test_a_move_that_is_broken_off_is_done_once_more(
     installations: Installations, home: Path, server: PostgresServer, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -156,14 +156,14 @@ def test_a_move_that_is_broken_off_is_done_once_more(
 def test_a_copy_that_differs_is_not_taken_into_use(
     installations: Installations, home: Path, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner = moving._pages
+    inner = moving.pages
 
     def lossy(connection: Any, table: Any) -> Any:
         for page in inner(connection, table):
             reading = type(connection).__module__ == "sqlite3"
             yield page if reading or table.name != "certificates" else page[:-1]
 
-    monkeypatch.setattr(moving, "_pages", lossy)
+    monkeypatch.setattr(moving, "pages", lossy)
     answer = try_move(home, server.new())
     assert answer.error["code"] == StoreCopyDiffers.code
     assert "certificates" in answer.error["what"]
@@ -174,15 +174,3 @@ def test_a_copy_that_differs_is_not_taken_into_use(
     answer = try_move(home, server.new())
     assert answer.error["code"] == AuditBroken.code
     Device(installations.open(home)).enroll()
-
-
-def test_an_installation_begins_in_postgresql(tmp_path: Path, server: PostgresServer) -> None:
-    line, url = CommandLine(tmp_path), server.new()
-    begin = ("init", "--organization", "Example", "--url", "http://pki.example.com", "--store", url)
-    assert line.json(*begin)["store"] == url
-    assert not (line.home / "privyseal.db").exists()
-    line.works("ca", "create", "root", "--root", "--key", "ec:p256")
-    assert line.json(*begin)["created"] is False
-    assert [found["name"] for found in line.json("ca", "list")] == ["root"]
-    assert line("init", "--store", server.new()).code != 0  # it has a store
-    line.works("audit", "verify")

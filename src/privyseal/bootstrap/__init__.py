@@ -14,6 +14,7 @@ from privyseal.bootstrap.catalog import LiveCatalog
 from privyseal.bootstrap.directory import LiveDirectory
 from privyseal.ca.founding import Workshop
 from privyseal.config import Settings, store_password
+from privyseal.errors import StoreRestored
 from privyseal.ra.service import RegistrationAuthority
 from privyseal.status.service import StatusService
 from privyseal.store.audit import AuditTrail
@@ -33,6 +34,7 @@ from privyseal.store.inventory import Inventory
 from privyseal.store.leases import LeaseBook
 from privyseal.store.opening import StorePlace, open_store
 from privyseal.store.profiles import ProfileBook
+from privyseal.store.restoring import check_in_step
 from privyseal.store.search_index import SearchIndex
 from privyseal.store.status import StatusBook
 
@@ -116,10 +118,22 @@ def store_place(settings: Settings) -> StorePlace:
     return StorePlace(path=settings.database, url=settings.store_url, password=store_password(settings))
 
 
-def build(settings: Settings, *, passphrase: str | None, create: bool = False) -> Application:
-    """Build the application. Raises StoreUnavailable, StoreTooNew, PassphraseWrong."""
-    clock, rng = SystemClock(), SystemRng()
+def _opened(settings: Settings, *, create: bool, to_sign: bool) -> Database:
+    """The store. What a restore has not brought in step yet is not opened to sign."""
     database = open_store(store_place(settings), create=create)
+    try:
+        if to_sign:
+            check_in_step(database)
+    except StoreRestored:
+        database.close()
+        raise
+    return database
+
+
+def build(settings: Settings, *, passphrase: str | None, create: bool = False) -> Application:
+    """Build the application. Raises StoreUnavailable, StoreTooNew, PassphraseWrong, StoreRestored."""
+    clock, rng = SystemClock(), SystemRng()
+    database = _opened(settings, create=create, to_sign=passphrase is not None)
     instance = Instance(settings.instances, alone=not settings.store_url)
     committer = GroupCommitter(database, clock)
     keys = None if passphrase is None else FileKeyStore(settings.keys, passphrase)

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 import click
@@ -44,21 +42,18 @@ _FILLER: Final = "scep-test"
 @click.argument("profile")
 @click.option("--device", metavar="NAME", help="Use this device's attributes instead of sample values.")
 @click.option("--user", metavar="NAME", help="Use this user's attributes instead of sample values.")
-@click.option("--version", "version", type=click.IntRange(1, 9999), metavar="N", help="A staged version of the CA.")
-def command(session: Session, profile: str, device: str | None, user: str | None, version: int | None) -> None:
+def command(session: Session, profile: str, device: str | None, user: str | None) -> None:
     """Enroll through the public URL as a device would, check the certificate as a relying party would, revoke it.
 
     Without --device or --user it makes a stand-in named scep-test. The test certificate is always revoked
-    at the end; that needs the passphrase of the keys. With --version it enrolls under a version of the CA that
-    is staged, at the URL that this version has for tests.
+    at the end; that needs the passphrase of the keys.
     """
     if device and user:
         raise click.UsageError("name a device or a user, not both", click.get_current_context())
     stages = Stages(sys.stderr if session.output == "json" else sys.stdout)
     with session.application(keys=True) as application:
-        url = f"{application.settings.public_url}/scep/{profile}" + (f"/v{version}" if version else "")
-        form = partial(application.catalog.form, profile, version or 0)
-        enrolled = _walk(application, session, stages, url=url, find=form, named=(device, user))
+        url = f"{application.settings.public_url}/scep/{profile}"
+        enrolled = _walk(application, session, stages, profile=profile, named=(device, user))
     serial = format_serial(enrolled.certificate.serial_number)
     if session.output == "json":
         write_json({"profile": profile, "url": url, "serial": serial, "seconds": stages.seconds, "passed": True})
@@ -70,15 +65,14 @@ def _walk(
     session: Session,
     stages: Stages,
     *,
-    url: str,
-    find: Callable[[], CertificateForm],
+    profile: str,
     named: tuple[str | None, str | None],
 ) -> Enrolled:
-    clock, client = application.clock, ScepClient(url, application.rng)
+    clock, client = application.clock, ScepClient(f"{application.settings.public_url}/scep/{profile}", application.rng)
     with stages.stage("Profile"):
-        form = find()
+        form = application.catalog.form(profile)
         entity = asyncio.run(_entity(application, session, form, named))
-        stages.tell(f"revision {form.profile.revision} under {form.issuer.shown}")
+        stages.tell(f"revision {form.profile.revision} under CA {form.issuer.record.name}")
     with stages.stage("GetCACaps"):
         stages.tell(" ".join(sorted(client.capabilities())))
     with stages.stage("GetCACert"):

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import socket
+
 import click
 
 from privyseal.bootstrap import build
 from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
-from privyseal.config import MOST_WORKERS, parse_listen
+from privyseal.config import MOST_WORKERS, Settings, parse_listen
 from privyseal.serve import open_socket, serve, serve_with_workers
 from privyseal.serve.api import check_api_listener
 
@@ -37,23 +39,22 @@ def command(session: Session, listen: str | None, workers: int | None) -> None:
     settings = session.settings()
     host, port = settings.address if listen is None else parse_listen(listen)
     check_api_listener(settings)
-    listener = open_socket(host, port)
-    api = open_socket(*parse_listen(settings.api_listen)) if settings.api_listen else None
+    with open_socket(host, port) as listener:
+        _serve(session, settings, listener, workers=workers or settings.workers)
 
+
+def _serve(session: Session, settings: Settings, listener: socket.socket, *, workers: int) -> None:
     def say(address: str) -> None:
         session.done(f"serving on {address} for {settings.public_url}")
-        if api is not None:
-            session.say(f"  api   {'https' if settings.api_certificate else 'http'}://{settings.api_listen}/api/v1")
 
-    count = workers or settings.workers
     passphrase = session.passphrase()
     # Opened here first, so that a wrong passphrase or a store that is not there is told once, and as ever.
     application = build(settings, passphrase=passphrase)
-    if count > 1:
+    if workers > 1:
         application.close()
-        serve_with_workers(count, listener, lambda: build(settings, passphrase=passphrase), on_ready=say, api=api)
+        serve_with_workers(workers, listener, lambda: build(settings, passphrase=passphrase), on_ready=say)
         return
     try:
-        serve(application, listener, on_ready=say, api=api)
+        serve(application, listener, on_ready=say)
     finally:
         application.close()

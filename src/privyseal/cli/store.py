@@ -28,7 +28,7 @@ _TALK_SECONDS = 2.0
 
 
 @verb(
-    "store move",
+    "move",
     examples=(
         "store move --to 'postgresql://privyseal@/privyseal?host=/run/postgresql'",
         "store move --to 'postgresql://privyseal@db.example.com/pki?sslmode=verify-full&sslrootcert=/etc/ssl/db.pem' "

@@ -214,6 +214,15 @@ TREE: Final = Branch(
             },
         ),
         "whoami": Leaf(f"{_CLI}.tokens:whoami", "Say who you are and what you may do."),
+        "backup": Branch(
+            "Backups: store, keys and settings in one encrypted file.",
+            {
+                "create": Leaf(f"{_CLI}.backup:create", "Write a backup, while the server goes on."),
+                "verify": Leaf(f"{_CLI}.backup:verify", "Try a backup out and prove what is in it."),
+                "restore": Leaf(f"{_CLI}.backup:restore", "Make an installation of a backup."),
+                "resync": Leaf(f"{_CLI}.backup:resync_store", "Bring a restored store in step; then it may sign."),
+            },
+        ),
         "audit": Branch(
             "The audit trail: who did what.",
             {

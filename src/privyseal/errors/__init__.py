@@ -10,6 +10,7 @@ from privyseal.errors.authority import *
 from privyseal.errors.directory import *
 from privyseal.errors.doors import *
 from privyseal.errors.enrollment import *
+from privyseal.errors.operations import *
 from privyseal.errors.product import *
 from privyseal.errors.status import *
 from privyseal.errors.tree import *

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from privyseal.ca.issuance import LintedTbs
-from privyseal.errors import ChallengeUsed, NotIssued, StoreUnavailable, TransactionReused
+from privyseal.errors import ChallengeUsed, NotIssued, SerialBurnt, StoreUnavailable, TransactionReused
 from privyseal.model.audit import AuditEvent
 from privyseal.model.certificate import CertificateKind, CertificateRecord, CertificateStatus, format_serial
 from privyseal.model.enrollment import Claim
@@ -49,12 +49,17 @@ class CertificateLedger:
         self._database = database
         self._committer = committer
         self._instance = instance
+        row = database.read_one("SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'serial_floor'")
+        self._serial_floor = 0 if row is None else int(row[0])
 
     async def reserve(self, linted: LintedTbs, claim: Claim) -> int:
         """See ``IssuanceLedger.reserve``."""
 
         def work(transaction: Transaction) -> int:
             return _reserve(transaction, linted, claim, instance=self._instance)
+
+        if self._serial_floor and linted.content is not None:
+            _check_not_burnt(linted.content.serial, self._serial_floor)
 
         return await self._committer.run(work)
 
@@ -139,6 +144,15 @@ def record_from(row: Row) -> CertificateRecord:
         sid=row[19] or "",
         revocation=revocation,
     )
+
+
+def _check_not_burnt(serial: int, floor: int) -> None:
+    """Certificates that a restored store lost may have any serial of the time before it was brought in step."""
+    if serial >> 96 < floor:
+        at = from_seconds(serial >> 96)
+        raise SerialBurnt(
+            f"the serial is of {at:%Y-%m-%d %H:%M:%S} UTC, and from {from_seconds(floor)} on they are new"
+        )
 
 
 def _reserve(transaction: Transaction, linted: LintedTbs, claim: Claim, *, instance: str) -> int:

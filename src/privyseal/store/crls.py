@@ -118,6 +118,11 @@ class CrlBook:
         )
         return None if row is None else _facts(row)
 
+    def highest_number(self, issuer_id: int) -> int:
+        """The highest number that was ever reserved; 0 before the first."""
+        row = self._database.read_one("SELECT coalesce(max(number), 0) FROM crls WHERE issuer_id = ?", (issuer_id,))
+        return 0 if row is None else int(row[0])
+
     def still_good(self, issuer_id: int, shard: int, *, now: datetime) -> tuple[CrlFacts, ...]:
         """Every CRL, base and delta, that was published and has not ended: somebody may hold it. Newest first."""
         rows = self._database.read(

@@ -7,27 +7,19 @@ ends what is left of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
-
-from sqlalchemy import Table
 
 from privyseal.audit.chain import verify_chain
 from privyseal.errors import StoreCopyDiffers, StoreInUse, StoreMoved, StoreNotEmpty, StoreUnavailable
 from privyseal.model.audit import AuditEvent
 from privyseal.store.audit import read_trail
 from privyseal.store.committer import GroupCommitter
-from privyseal.store.engine import ARRIVING, MOVED, Connection, Database, Row, check_usable
+from privyseal.store.engine import ARRIVING, MOVED, Connection, Database, check_usable
+from privyseal.store.rows import empty_table, highest_crl_numbers, insert_row, pages
 from privyseal.store.schema import metadata
 from privyseal.store.unit import Transaction
-
-_FIRST_PAGE, _LARGEST_PAGE = 16, 2000
-_PAGE_OCTETS: Final = 16 << 20
-"""Rows are many or large: a part of a CRL is a megabyte."""
-_OURS: Final = "key NOT IN ('moved_to', 'arriving')"
-"""Rows of ``meta`` that say where a store stands, not what is in it."""
 
 Progress = Callable[[str, int], None]
 
@@ -107,11 +99,10 @@ def _copy(source: Database, destination: Database, progress: Progress) -> Moved:
 def _copied(reading: Connection, writing: Connection, destination: Database, progress: Progress) -> Moved:
     total, sums = 0, dict[str, bytes]()
     for table in metadata.sorted_tables:
-        writing.execute(f"DELETE FROM {table.name}" + (f" WHERE {_OURS}" if table.name == "meta" else ""))
-        insert = f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({','.join('?' * len(table.columns))})"
+        writing.execute(empty_table(table))
         digest, count = sha256(), 0
-        for page in _pages(reading, table):
-            writing.executemany(insert, page)
+        for page in pages(reading, table):
+            writing.executemany(insert_row(table), page)
             for row in page:
                 digest.update(repr(row).encode())
             count += len(page)
@@ -120,47 +111,15 @@ def _copied(reading: Connection, writing: Connection, destination: Database, pro
     destination.number_on()
     for table in metadata.sorted_tables:
         digest = sha256()
-        for page in _pages(writing, table):
+        for page in pages(writing, table):
             for row in page:
                 digest.update(repr(row).encode())
         if digest.digest() != sums[table.name]:
             raise StoreCopyDiffers(f"table {table.name} of {destination.label} is not what was written")
     head = writing.execute("SELECT seq, digest FROM audit_head WHERE id = 1").fetchone()
     audit_rows = verify_chain(read_trail(writing), head_seq=head[0], head_digest=head[1])
-    numbers = _highest_numbers(reading)
-    if numbers != _highest_numbers(writing):
+    numbers = highest_crl_numbers(reading)
+    if numbers != highest_crl_numbers(writing):
         raise StoreCopyDiffers(f"the highest CRL numbers of {destination.label} are not those of the original")
     certificates = writing.execute("SELECT count(*) FROM certificates").fetchone()[0]
     return Moved(rows=total, audit_rows=audit_rows, certificates=certificates, highest_crl_numbers=numbers)
-
-
-def _columns(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns)
-
-
-def _pages(connection: Connection, table: Table) -> Iterator[list[Row]]:
-    """All rows by primary key."""
-    names = [column.name for column in table.columns]
-    keys = [column.name for column in table.primary_key.columns]
-    places = [names.index(key) for key in keys]
-    condition = _OURS if table.name == "meta" else "1 = 1"
-    after: tuple[object, ...] = ()
-    limit = _FIRST_PAGE
-    while True:
-        where = f"{condition} AND ({', '.join(keys)}) > ({','.join('?' * len(keys))})" if after else condition
-        sql = f"SELECT {_columns(table)} FROM {table.name} WHERE {where} ORDER BY {', '.join(keys)} LIMIT {limit}"
-        page = connection.execute(sql, after).fetchall()
-        if not page:
-            return
-        yield page
-        after = tuple(page[-1][place] for place in places)
-        largest = max(sum(len(value) for value in row if isinstance(value, bytes | str)) for row in page)
-        limit = max(1, min(_LARGEST_PAGE, _PAGE_OCTETS // (largest + 1)))
-
-
-def _highest_numbers(connection: Connection) -> tuple[tuple[str, int], ...]:
-    rows = connection.execute(
-        "SELECT a.name, a.version, max(c.number) FROM crls c JOIN authorities a ON a.id = c.issuer_id "
-        "GROUP BY a.name, a.version ORDER BY a.name, a.version"
-    )
-    return tuple((f"{name} v{version}", number) for name, version, number in rows.fetchall())
