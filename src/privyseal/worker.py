@@ -17,6 +17,8 @@ from privyseal.ca.issuer import Issuer
 from privyseal.ca.ports import Signer
 from privyseal.errors import PrivysealError
 from privyseal.model.crl import CrlFacts
+from privyseal.store.approvals import ApprovalBook
+from privyseal.store.idempotency import IdempotencyBook
 
 INTERVAL_SECONDS: Final = 60.0
 DELIVERY_SECONDS: Final = 15.0
@@ -34,6 +36,13 @@ _Following: TypeAlias = Callable[[Application], Awaitable[_Work]]
 _log: Final = logging.getLogger("privyseal.worker")
 
 
+async def settle_access(application: Application) -> None:
+    """End approvals that ran out or were cut off, and forget answers to repeated requests after a day."""
+    if ended := await ApprovalBook(application.database, application.committer).settle():
+        _log.info("%d approval(s) ran out or were cut off", ended)
+    await IdempotencyBook(application.database, application.committer).purge(most=_PURGE_AT_ONCE)
+
+
 async def work_once(application: Application) -> None:
     """Everything that is due now. A CA that fails does not keep the others waiting."""
     settled = await application.status_book.settle(
@@ -45,6 +54,7 @@ async def work_once(application: Application) -> None:
     purged = await application.enrollments.purge(kept_since, most=_PURGE_AT_ONCE)
     if purged:
         _log.info("forgot %d refused attempts and unused challenges from before %s", purged, kept_since.date())
+    await settle_access(application)
     await application.search_index.extend(most=_BLOCKS_AT_ONCE)
     if revoked := await application.bulk.carry_on(now=application.clock.now()):
         _log.warning("revoked %d certificate(s) that an interrupted revocation had left", revoked)

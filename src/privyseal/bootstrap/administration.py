@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from privyseal.administration.access import CreateToken, GrantRole, RevokeRole, RevokeToken, SetFourEyes
 from privyseal.administration.act import Act
@@ -11,7 +13,9 @@ from privyseal.administration.desk import Desk
 from privyseal.administration.sign_in import SignIn
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.authorities import authority_acts
+from privyseal.bootstrap.publishing import Guard, ca_labels, publication_acts
 from privyseal.bootstrap.revocation import revocation_acts
+from privyseal.model.preview import Preview
 from privyseal.store.access import AccessBook
 from privyseal.store.approvals import ApprovalBook
 from privyseal.store.tokens import TokenBook
@@ -24,6 +28,7 @@ class Administration:
         self.access = AccessBook(application.database, application.committer)
         self.tokens = TokenBook(application.database, application.committer)
         self.approvals = ApprovalBook(application.database, application.committer)
+        self.guard = Guard(application, self.access, self.tokens)
         self.sign_in = SignIn(self.tokens, self.access, application.clock)
         self.desk = Desk(
             self._acts(application), approvals=self.approvals, four_eyes=self.access, clock=application.clock
@@ -35,5 +40,24 @@ class Administration:
         yield CreateToken(self.access, self.tokens, application.clock)
         yield RevokeToken(self.tokens)
         yield SetFourEyes(self.access)
-        yield from revocation_acts(application)
+        yield from publication_acts(application, self.access, self.guard)
+        yield from (Labelled(application, act) for act in revocation_acts(application))
         yield from authority_acts(application)
+
+
+class Labelled:
+    """An act about one certificate, with the labels of its CA: a grant that names labels reaches it by these."""
+
+    def __init__(self, application: Application, act: Act) -> None:
+        self._app = application
+        self._act = act
+        self.name = act.name
+        self.permission = act.permission
+        self.second_person = act.second_person
+        self.perform = act.perform
+
+    async def preview(self, parameters: Mapping[str, Any]) -> Preview:
+        """See ``Act``."""
+        preview = await self._act.preview(parameters)
+        ca, serial = parameters.get("ca"), parameters.get("serial")
+        return replace(preview, labels=ca_labels(self._app, str(ca))) if ca and serial else preview

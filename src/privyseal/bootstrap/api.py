@@ -14,6 +14,7 @@ from privyseal.bootstrap import Application
 from privyseal.bootstrap.administration import Administration
 from privyseal.bootstrap.api_inventory import ApiAuthorities, ApiEnrolling, ApiInventory
 from privyseal.endpoints.api.access import AccessOperations
+from privyseal.endpoints.api.authorities import AuthorityOperations
 from privyseal.endpoints.api.certificates import CertificateOperations
 from privyseal.endpoints.api.endpoint import ApiEndpoint
 from privyseal.endpoints.api.entities import EntityOperations
@@ -65,7 +66,8 @@ def _operations(application: Application, books: Administration, *, description:
             clock=application.clock,
             rng=application.rng,
         ).table(),
-        CertificateOperations(authorities=authorities, inventory=ApiInventory(application)).table(),
+        CertificateOperations(desk=books.desk, authorities=authorities, inventory=ApiInventory(application)).table(),
+        AuthorityOperations(desk=books.desk).table(),
         EntityOperations(
             entities=application.entities,
             enrollments=application.enrollments,

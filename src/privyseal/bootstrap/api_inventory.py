@@ -11,16 +11,10 @@ from hashlib import sha256
 from typing import Final
 
 from privyseal.bootstrap import Application
+from privyseal.bootstrap.publishing import ca_labels
 from privyseal.ca.issuer import Issuer
 from privyseal.errors import BodyInvalid, InvalidValue, NotFound, NotIssued, OperationUnsupported
-from privyseal.model.api.shapes import (
-    AuthorityShape,
-    CertificateShape,
-    Issued,
-    IssueWish,
-    ProfileShape,
-    RevokeWish,
-)
+from privyseal.model.api.shapes import AuthorityShape, CertificateShape, Issued, IssueWish, ProfileShape
 from privyseal.model.authority import CaRecord
 from privyseal.model.certificate import (
     CertificateRecord,
@@ -33,7 +27,6 @@ from privyseal.model.durations import parse_duration
 from privyseal.model.entity import EndEntity, EntityKind
 from privyseal.model.profile import CertificateProfile
 from privyseal.model.profile_text import profile_to_data
-from privyseal.model.revocation import CrlReason
 from privyseal.model.search.grammar import parse_search
 from privyseal.model.search.query import Among, Field, Search
 from privyseal.store.queries import serial_text, status_word
@@ -69,7 +62,7 @@ class ApiAuthorities:
 
     def labels(self, ca: str) -> frozenset[str]:
         """Of a CA."""
-        return frozenset()
+        return ca_labels(self._app, ca)
 
     def profiles(self) -> tuple[ProfileShape, ...]:
         """All of them."""
@@ -154,29 +147,6 @@ class ApiInventory:
             chain=self._chain(form.issuer),
             remark=granted.remark or None,
         )
-
-    async def revoke(self, found: CertificateShape, wish: RevokeWish, *, actor: str) -> CertificateShape:
-        """For good."""
-        since = wish.invalid_since
-        if since is not None and since > self._app.clock.now():
-            raise InvalidValue("invalid_since lies ahead; a key is bad since some moment in the past")
-        issuer, record = self._find(found.serial, found.ca)
-        await self._app.status.revoke(
-            issuer,
-            record.serial,
-            signer=self._app.catalog.signer(issuer.id),
-            reason=CrlReason.parse(wish.reason),
-            invalid_since=since,
-            actor=actor,
-        )
-        return self.certificate(found.serial, found.ca)
-
-    async def release(self, found: CertificateShape, *, actor: str) -> CertificateShape:
-        """End a hold."""
-        issuer, record = self._find(found.serial, found.ca)
-        signer = self._app.catalog.signer(issuer.id)
-        await self._app.status.release(issuer, record.serial, signer=signer, actor=actor)
-        return self.certificate(found.serial, found.ca)
 
     def _chain(self, issuer: Issuer) -> tuple[str, ...]:
         if issuer.id not in self._chains:

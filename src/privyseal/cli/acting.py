@@ -13,8 +13,8 @@ from privyseal.cli.output import show_item
 from privyseal.cli.session import Session
 from privyseal.client.client import Client
 from privyseal.errors import ApprovalPending
+from privyseal.model.api.access_shapes import ApprovalShape, PreviewShape
 from privyseal.model.api.codec import encode
-from privyseal.model.api.shapes import ApprovalShape, PreviewShape
 
 _LOOK_SECONDS: Final = 2.0
 _LONGEST_WAIT: Final = 24 * 3600

@@ -15,8 +15,9 @@ import click
 from privyseal.adapters.ldap import LdapDirectory
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import connector, controllers, open_first
+from privyseal.cli.acts import submit
 from privyseal.cli.directory import chosen_directory
-from privyseal.cli.directory_choice import Choice, choose, choosing, confirm, confirming
+from privyseal.cli.directory_choice import Choice, Chosen, choose, choosing, confirm, confirming
 from privyseal.cli.output import show_item, write_text
 from privyseal.cli.session import Session
 from privyseal.cli.values import read_given, write_result
@@ -128,6 +129,8 @@ def publish(
         try:
             planned = service_of(application).plan(port, [item.wanted for item in chosen])
             wanted = {item.wanted.target: None for item in chosen}
+            if Target.NTAUTH_CA in wanted and planned.plan.changes:
+                _guard(session, application, config.name, chosen=chosen, planned=planned)
             run = Run(session, application, config=config, port=port, undo_file=undo_file)
             applied = run.carry_out(planned, targets=wanted, agreed=agreed, yes=yes)
             if applied is not None:
@@ -137,6 +140,24 @@ def publish(
         for text in after_writing(wanted):
             session.say(f"  next  {text}")
         session.say("  next  privyseal directory verify")
+
+
+def _guard(
+    session: Session, application: Application, directory: str, *, chosen: tuple[Chosen, ...], planned: Planned
+) -> None:
+    """Say who could become anybody. Raises ApprovalPending while four eyes are on: then the approval publishes."""
+    from privyseal.administration.publication import publication_parameters
+    from privyseal.bootstrap.administration import Administration
+
+    books = Administration(application)
+    if books.desk.needs_two():
+        wanted = [item.wanted for item in chosen]
+        given = publication_parameters(directory, wanted, fingerprint=planned.plan.fingerprint)
+        submit(session, application, "directory.publish", given)
+    for item in chosen:
+        if item.wanted.target is Target.NTAUTH_CA:
+            for text in books.guard.of_certificate(item.wanted.certificate):
+                session.say(f"  tier0 {text}")
 
 
 @verb(

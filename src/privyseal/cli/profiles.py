@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tomllib
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ import click
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from privyseal.bootstrap import Application
-from privyseal.ca.form import CertificateForm
+from privyseal.cli.acts import submit
 from privyseal.cli.inspecting import certificate_parts
 from privyseal.cli.output import moment, show_item, show_list
 from privyseal.cli.session import Session
@@ -116,10 +115,9 @@ def create(
             data["issuer"] = _only_issuer(application)
         data.setdefault("subject", f"CN={{{{{data.get('for', 'device')}.name}}}}")
         profile = profile_from_data(data)
-        # Built once now, so that a purpose which the CA does not allow is refused here and not at a device.
-        CertificateForm(profile, application.catalog.issuer(profile.issuer))
-        work = application.profiles.save(profile, replace_existing=replace_existing, actor=session.actor)
-        stored = asyncio.run(work)
+        # The act builds it once, so that a purpose which the CA does not allow is refused here and not at a device.
+        submit(session, application, "profile.save", {"profile": profile_to_data(profile), "replace": replace_existing})
+        stored = application.profiles.get(profile.name)
         show_item(session, profile_item(application, stored))
         kind = stored.entity_kind.value
         session.done(

@@ -15,8 +15,8 @@ from privyseal.cli.session import Session
 from privyseal.cli.tokens import ROLES
 from privyseal.cli.verb import verb
 from privyseal.errors import InvalidValue
+from privyseal.model.api.access_shapes import FourEyesWish, GrantWish
 from privyseal.model.api.codec import encode
-from privyseal.model.api.shapes import FourEyesWish, GrantWish
 from privyseal.model.approval import FourEyes
 
 _RECOVERY = timedelta(hours=1)

@@ -14,8 +14,8 @@ from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
 from privyseal.errors import InvalidValue, NameTaken
 from privyseal.model.access import Role
+from privyseal.model.api.access_shapes import PreviewShape, TokenWish
 from privyseal.model.api.codec import encode
-from privyseal.model.api.shapes import PreviewShape, TokenWish
 
 ROLES = click.Choice([role.value for role in Role])
 

@@ -205,6 +205,10 @@ TREE: Final = Branch(
                 "recover": Leaf(f"{_CLI}.roles:recover", "Switch it off for an hour, alone and loudly."),
             },
         ),
+        "report": Branch(
+            "Reports about this installation.",
+            {"tier0": Leaf(f"{_CLI}.report:tier0", "Say who could become any account of a domain.")},
+        ),
         "config": Branch(
             "Servers that the command line speaks to.",
             {

@@ -11,28 +11,30 @@ from urllib.parse import quote, urlencode
 from privyseal import errors
 from privyseal.client.transport import Received, Transport
 from privyseal.errors import BodyInvalid, PrivysealError, ServerAnsweredWrongly
-from privyseal.model.api.codec import decode, encode
-from privyseal.model.api.shapes import (
+from privyseal.model.api.access_shapes import (
     ApprovalShape,
-    AuthorityShape,
-    CertificateShape,
     Denial,
-    EntityShape,
     FourEyesShape,
     FourEyesWish,
     GrantShape,
     GrantWish,
-    Issued,
-    IssueWish,
     PreviewShape,
     Problem,
-    ProfileShape,
     RevokedRole,
-    RevokeWish,
     TokenMade,
     TokenShape,
     TokenWish,
     WhoAmI,
+)
+from privyseal.model.api.codec import decode, encode
+from privyseal.model.api.shapes import (
+    AuthorityShape,
+    CertificateShape,
+    EntityShape,
+    Issued,
+    IssueWish,
+    ProfileShape,
+    RevokeWish,
 )
 
 T = TypeVar("T")

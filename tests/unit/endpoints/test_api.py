@@ -69,6 +69,56 @@ def test_a_hold_is_released(api: ApiHouse) -> None:
     assert api.call("POST", f"/certificates/{serial}:release", token=token).status == 409
 
 
+def test_many_are_revoked_by_a_search_and_only_so_many(api: ApiHouse) -> None:
+    device(api)
+    token = api.token("ada", Role.OPERATOR)
+    for _ in range(3):
+        assert issue(api, token).status == 201
+    wish = {"where": f"profile:{PROFILE}", "reason": "superseded", "most": 2}
+    assert api.call("POST", "/certificates:revoke", token=token, body=wish).code == 8324
+    shown = api.call("POST", "/certificates:revoke?dry_run=true", token=token, body=wish)
+    assert (shown.status, shown.data["counts"]["selected"]) == (200, 3)
+    done = api.call("POST", "/certificates:revoke", token=token, body={**wish, "most": 3})
+    assert (done.status, done.data["revoked"]) == (200, 3)
+    assert api.call("GET", "/certificates?where=status:revoked&count=true", token=token).data["count"] == 3
+
+
+def test_a_profile_is_made_and_changed_by_the_api(api: ApiHouse) -> None:
+    token = api.token("ada", Role.PROFILE_ADMIN)
+    found = api.call("GET", f"/profiles/{PROFILE}", token=token)
+    body = {**found.data["body"], "name": "second"}
+    made = api.call("POST", "/profiles", token=token, body={"body": body})
+    assert (made.status, made.data) == (201, {"name": "second", "revision": 1})
+    assert api.call("POST", "/profiles", token=token, body={"body": body}).code == 9008
+    tag = api.call("GET", "/profiles/second", token=token).headers["etag"]
+    new = {"body": {**body, "validity": "30d"}}
+    done = api.call("PUT", "/profiles/second", token=token, body=new, headers={"if-match": tag})
+    assert (done.status, done.data["revision"]) == (200, 2)
+    late = api.call("PUT", "/profiles/second", token=token, body=new, headers={"if-match": tag})
+    assert (late.status, late.code) == (412, 8343)
+    wrong = api.call("POST", "/profiles", token=token, body={"body": {**body, "name": "x", "nonsense": 1}})
+    assert wrong.status in (400, 422)
+
+
+def test_a_ca_is_made_paused_labelled_and_hidden_from_other_labels(api: ApiHouse) -> None:
+    token = api.token("carl", Role.CA_ADMIN)
+    wish = {"name": "second", "parent": "root", "key": "ec:p256", "labels": ["prod"]}
+    shown = api.call("POST", "/authorities?dry_run=true", token=token, body=wish)
+    assert shown.status == 200 and "second" in shown.data["summary"]
+    made = api.call("POST", "/authorities", token=token, body=wish)
+    assert (made.status, made.data["name"]) == (201, "second"), made.body
+    paused = api.call("POST", "/authorities/second:pause", token=token, body={})
+    assert (paused.status, paused.data["state"]) == (200, "paused")
+    prod = api.token("kim", Role.CA_ADMIN, labels=("prod",))
+    test = api.token("lee", Role.CA_ADMIN, labels=("test",))
+    assert [row["name"] for row in api.call("GET", "/authorities", token=prod).data["items"]] == ["second"]
+    assert api.call("GET", "/authorities", token=test).data["items"] == []
+    assert api.call("POST", "/authorities/second:resume", token=test, body={}).status == 404
+    assert api.call("POST", "/authorities/second:resume", token=prod, body={}).data["state"] == "active"
+    assert api.call("POST", f"/authorities/{ISSUING_CA}:pause", token=prod, body={}).status == 404
+    assert api.call("DELETE", "/authorities/second", token=token).status == 409
+
+
 def test_a_problem_says_what_why_and_how_to_mend(api: ApiHouse) -> None:
     token = api.token("ada", Role.VIEWER)
     answer = api.call("GET", "/authorities/nothing", token=token)

@@ -16,8 +16,7 @@ from privyseal.endpoints.api.cursor import make_cursor, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
 from privyseal.errors import NotFound
 from privyseal.model.access import PERMISSIONS, Grant, Permission, check_permission
-from privyseal.model.api.codec import decode
-from privyseal.model.api.shapes import (
+from privyseal.model.api.access_shapes import (
     PERSON,
     TOKEN_NAME,
     ApprovalShape,
@@ -32,6 +31,7 @@ from privyseal.model.api.shapes import (
     TokenWish,
     WhoAmI,
 )
+from privyseal.model.api.codec import decode
 from privyseal.model.approval import Approval, ApprovalState
 from privyseal.model.token import Token, new_secret, token_digest
 

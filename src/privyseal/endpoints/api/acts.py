@@ -8,7 +8,8 @@ from typing import Any
 
 from privyseal.administration.desk import Desk, Pending, Previewed
 from privyseal.endpoints.api.operation import Call, Reply
-from privyseal.model.api.shapes import ApprovalShape, PreviewShape
+from privyseal.errors import ChangedMeanwhile
+from privyseal.model.api.access_shapes import ApprovalShape, PreviewShape
 from privyseal.model.approval import Approval
 from privyseal.model.preview import Preview
 
@@ -61,3 +62,10 @@ def approval_shape(approval: Approval) -> ApprovalShape:
         what=approval.what or None,
         result=approval.result,
     )
+
+
+def check_tag(call: Call, tag: str, *, what: str) -> None:
+    """If-Match names the present state, or is ``*``. Raises ChangedMeanwhile."""
+    given = [part.strip() for part in call.if_match.split(",")]
+    if "*" not in given and tag not in given:
+        raise ChangedMeanwhile(f"{what} has ETag {tag} now, not {call.if_match[:80]}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Any, Final, Protocol
 
+from privyseal.administration.desk import Desk
 from privyseal.endpoints.api import examples
+from privyseal.endpoints.api.acts import check_tag, submit
 from privyseal.endpoints.api.cursor import make_cursor, name_of, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
 from privyseal.errors import BodyInvalid, NotFound
@@ -19,6 +22,10 @@ from privyseal.model.api.shapes import (
     Issued,
     IssueWish,
     ProfileShape,
+    ProfileStored,
+    ProfileWish,
+    RevokedMany,
+    RevokeManyWish,
     RevokeWish,
 )
 from privyseal.model.entity import EntityKind
@@ -73,17 +80,12 @@ class Inventory(Protocol):
     async def issue(self, wish: IssueWish, kind: EntityKind, *, name: str, requester: str) -> Issued:
         """Raises what the profile and the CA raise."""
 
-    async def revoke(self, found: CertificateShape, wish: RevokeWish, *, actor: str) -> CertificateShape:
-        """For good, or on hold."""
-
-    async def release(self, found: CertificateShape, *, actor: str) -> CertificateShape:
-        """End a hold. Raises NotOnHold."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateOperations:
     """The handlers, with what they read."""
 
+    desk: Desk
     authorities: Authorities
     inventory: Inventory
 
@@ -120,6 +122,19 @@ class CertificateOperations:
             example=examples.PROFILE, path_patterns=names,
         )  # fmt: skip
 
+        stored = {"name": "wifi-device", "revision": 4}
+        yield Operation(
+            id="create_profile", method="POST", path="/profiles", permission=Permission.PROFILE_WRITE, kind=Kind.ACT,
+            status=201, summary="Make a profile.", handler=self.create_profile, body=ProfileWish,
+            body_example={"body": examples.PROFILE["body"]}, answer=ProfileStored, example={**stored, "revision": 1},
+        )  # fmt: skip
+        yield Operation(
+            id="replace_profile", method="PUT", path="/profiles/{name}", permission=Permission.PROFILE_WRITE,
+            kind=Kind.ACT, if_match=True, summary="Store the next revision of a profile.",
+            handler=self.replace_profile, body=ProfileWish, body_example={"body": examples.PROFILE["body"]},
+            answer=ProfileStored, example=stored, path_patterns=names,
+        )  # fmt: skip
+
     def _certificates(self) -> Iterator[Operation]:
         yield Operation(
             id="list_certificates", method="GET", path="/certificates", permission=Permission.CERTIFICATE_READ,
@@ -137,15 +152,22 @@ class CertificateOperations:
             answer=CertificateShape, example=examples.CERTIFICATE, path_patterns=_SERIAL,
         )  # fmt: skip
         yield Operation(
-            id="revoke_certificate", method="POST", path="/certificates/{serial}:revoke", query=(_CA,),
-            permission=Permission.CERTIFICATE_REVOKE, summary="Revoke; CRL and OCSP say so at once.",
+            id="revoke_certificate", method="POST", path="/certificates/{serial}:revoke", query=(_CA,), kind=Kind.ACT,
+            permission=Permission.CERTIFICATE_REVOKE, summary="Revoke; OCSP says so at once, the CRL after a moment.",
             handler=self.revoke, body=RevokeWish, body_example={"reason": "key-compromise"},
             answer=CertificateShape, example=examples.REVOKED, path_patterns=_SERIAL,
         )  # fmt: skip
         yield Operation(
-            id="release_certificate", method="POST", path="/certificates/{serial}:release", query=(_CA,),
+            id="release_certificate", method="POST", path="/certificates/{serial}:release", query=(_CA,), kind=Kind.ACT,
             permission=Permission.CERTIFICATE_REVOKE, summary="End a hold.", handler=self.release,
             answer=CertificateShape, example=examples.CERTIFICATE, path_patterns=_SERIAL,
+        )  # fmt: skip
+        yield Operation(
+            id="revoke_certificates", method="POST", path="/certificates:revoke", kind=Kind.ACT,
+            permission=Permission.CERTIFICATE_REVOKE, summary="Revoke everything in force that a search finds.",
+            handler=self.revoke_many, body=RevokeManyWish,
+            body_example={"where": "profile:wifi-device issued:<2026-11-01", "reason": "key-compromise", "most": 200},
+            answer=RevokedMany, example={"selected": 180, "revoked": 180, "skipped": 0, "selection": "9f2c8a7b"},
         )  # fmt: skip
 
     async def list_authorities(self, call: Call) -> Reply:
@@ -213,14 +235,38 @@ class CertificateOperations:
         return Reply(made, 201, (("location", f"/api/v1/certificates/{made.serial}"),))
 
     async def revoke(self, call: Call) -> Reply:
-        """For good."""
+        """``certificate.revoke``."""
         found = self._found(call, Permission.CERTIFICATE_REVOKE)
-        return Reply(await self.inventory.revoke(found, call.body, actor=call.actor.name))
+        wish: RevokeWish = call.body
+        given = {"serial": found.serial, "ca": found.ca, **_revocation(wish.reason, wish.invalid_since, wish.block)}
+        reply = await submit(self.desk, call, "certificate.revoke", parameters=given)
+        return reply if call.dry_run else Reply(self.inventory.certificate(found.serial, found.ca))
 
     async def release(self, call: Call) -> Reply:
-        """From certificateHold back to good."""
+        """``certificate.release``."""
         found = self._found(call, Permission.CERTIFICATE_REVOKE)
-        return Reply(await self.inventory.release(found, actor=call.actor.name))
+        given = {"serial": found.serial, "ca": found.ca}
+        reply = await submit(self.desk, call, "certificate.release", parameters=given)
+        return reply if call.dry_run else Reply(self.inventory.certificate(found.serial, found.ca))
+
+    async def revoke_many(self, call: Call) -> Reply:
+        """``certificate.revoke-many``; for those who reach every CA."""
+        wish: RevokeManyWish = call.body
+        given = {"where": wish.where, "most": wish.most, **_revocation(wish.reason, wish.invalid_since, wish.block)}
+        return await submit(self.desk, call, "certificate.revoke-many", parameters=given)
+
+    async def create_profile(self, call: Call) -> Reply:
+        """``profile.save``, for a name that is free."""
+        return await submit(self.desk, call, "profile.save", parameters={"profile": _body(call)}, status=201)
+
+    async def replace_profile(self, call: Call) -> Reply:
+        """``profile.save``, as the next revision of the one that the caller has seen."""
+        shape = self.authorities.profile(call.path["name"])
+        if not self._reaches(call, Permission.PROFILE_WRITE, shape.body["issuer"]):
+            raise NotFound(f"there is no profile {shape.name!r}", mend=("privyseal profile list",))
+        check_tag(call, profile_tag(shape), what=f"profile {shape.name}")
+        given = {"profile": {**_body(call), "name": shape.name}, "replace": True}
+        return await submit(self.desk, call, "profile.save", parameters=given)
 
     def _found(self, call: Call, permission: Permission) -> CertificateShape:
         found = self.inventory.certificate(call.path["serial"], call.query.get("ca", ""))
@@ -251,3 +297,12 @@ def named_entity(device: str | None, user: str | None) -> tuple[EntityKind, str]
 def profile_tag(shape: ProfileShape) -> str:
     """The ETag of a profile: its revision."""
     return f'"{shape.revision}"'
+
+
+def _revocation(reason: str, since: datetime | None, block: str) -> dict[str, str]:
+    """The parameters that both acts of revocation take."""
+    return {"reason": reason, "block": block, **({"invalid_since": since.isoformat()} if since else {})}
+
+
+def _body(call: Call) -> dict[str, Any]:
+    return {name: value for name, value in call.body.body.items() if name not in ("revision", "scep_url")}

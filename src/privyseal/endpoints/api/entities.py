@@ -11,10 +11,11 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from privyseal.endpoints.api import examples
+from privyseal.endpoints.api.acts import check_tag
 from privyseal.endpoints.api.certificates import named_entity
 from privyseal.endpoints.api.cursor import make_cursor, name_of, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
-from privyseal.errors import ChangedMeanwhile, NotFound
+from privyseal.errors import NotFound
 from privyseal.model.access import Permission, check_permission
 from privyseal.model.api.shapes import (
     AuditShape,
@@ -284,13 +285,6 @@ def entity_tag(entity: EndEntity) -> str:
     bound = entity.binding
     state = [entity.enabled, sorted(entity.attributes.items()), bound and [bound.directory, bound.sid.text]]
     return f'"{sha256(json.dumps(state).encode()).hexdigest()[:32]}"'
-
-
-def check_tag(call: Call, tag: str, *, what: str) -> None:
-    """If-Match names the present state, or is ``*``. Raises ChangedMeanwhile."""
-    given = [part.strip() for part in call.if_match.split(",")]
-    if "*" not in given and tag not in given:
-        raise ChangedMeanwhile(f"{what} has ETag {tag} now, not {call.if_match[:80]}")
 
 
 def _with_tag(entity: EndEntity) -> Reply:

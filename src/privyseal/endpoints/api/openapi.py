@@ -15,9 +15,9 @@ from privyseal.endpoints.api.operation import Kind, Operation, QueryField
 from privyseal.endpoints.api.problems import PROBLEM_TYPE
 from privyseal.endpoints.api.router import PARAMETER
 from privyseal.model.access import roles_with
+from privyseal.model.api.access_shapes import ApprovalShape, PreviewShape, Problem
 from privyseal.model.api.codec import optional, shape_fields
 from privyseal.model.api.fields import Limits
-from privyseal.model.api.shapes import ApprovalShape, PreviewShape, Problem
 
 _ALWAYS: Final = (400, 404, 405, 429, 500, 503)
 _SIGNED_IN: Final = (401, 403)

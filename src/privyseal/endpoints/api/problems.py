@@ -13,8 +13,8 @@ from typing import Final
 from privyseal import errors
 from privyseal.endpoints.http import Response
 from privyseal.errors import PrivysealError
+from privyseal.model.api.access_shapes import Fault, Problem, Remedy
 from privyseal.model.api.codec import encode
-from privyseal.model.api.shapes import Fault, Problem, Remedy
 
 PROBLEM_TYPE: Final = "application/problem+json"
 # First match along the class's ancestry wins.

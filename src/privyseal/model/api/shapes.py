@@ -8,185 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from privyseal.model.access import Role
+from privyseal.model.api.access_shapes import DURATION
 from privyseal.model.api.fields import limited
-from privyseal.model.approval import ApprovalState, FourEyes
 from privyseal.model.entity import EntityKind
 from privyseal.model.revocation import CrlReason
 
 NAME: Final = r"^[A-Za-z0-9-]{1,64}$"
-PERSON: Final = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"
-TOKEN_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-DURATION: Final = r"^[0-9]{1,6}[mhdy]$"
-_ROLES: Final = tuple(role.value for role in Role)
+_BLOCK: Final = ("default", "yes", "no")
 _REASONS: Final = tuple(reason.label for reason in CrlReason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remedy:
-    """One way to mend it."""
-
-    text: str
-    command: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What is wrong with one field."""
-
-    pointer: str = limited(doc="JSON pointer (RFC 6901) into the request.")
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """An error (RFC 9457), with the same code, cause and remedies as everywhere."""
-
-    type: str = limited(doc="A page about it, on this server.")
-    title: str
-    status: int
-    detail: str
-    code: int = limited(doc="Stable for ever; `privyseal explain CODE`.")
-    cause: str
-    remedies: tuple[Remedy, ...]
-    retryable: bool
-    correlation_id: str = limited(doc="The incident in the server's log.")
-    retry_after: int | None = None
-    errors: tuple[Fault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewShape:
-    """What an act would do."""
-
-    summary: str
-    effects: tuple[str, ...]
-    counts: Mapping[str, int]
-    irreversible: tuple[str, ...]
-    blockers: tuple[str, ...]
-    tier0: bool
-    over_limit: bool
-    needs_approval: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalShape:
-    """A request for a second person."""
-
-    id: int
-    act: str
-    state: str = limited(choices=tuple(state.value for state in ApprovalState))
-    requester: str
-    requested_by: str
-    created_at: datetime
-    expires_at: datetime
-    summary: str
-    effects: tuple[str, ...]
-    counts: Mapping[str, int]
-    irreversible: tuple[str, ...]
-    decider: str | None
-    decided_at: datetime | None
-    what: str | None
-    result: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denial:
-    """Why an approval is denied."""
-
-    reason: str = limited(pattern=r"\S", longest=500)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantShape:
-    """A role of a person."""
-
-    person: str
-    role: str = limited(choices=_ROLES)
-    labels: tuple[str, ...] = limited(doc="Empty: everything.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantWish:
-    """Give a person a role."""
-
-    person: str = limited(pattern=PERSON, longest=64)
-    role: str = limited(choices=_ROLES)
-    labels: tuple[str, ...] = limited(factory=tuple, longest=32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevokedRole:
-    """A role that a person does not hold any more."""
-
-    person: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenShape:
-    """A token; its secret is nowhere."""
-
-    name: str
-    owner: str
-    roles: tuple[str, ...]
-    labels: tuple[str, ...]
-    created_by: str
-    created_at: datetime
-    expires_at: datetime
-    last_used_at: datetime | None = limited(doc="To the hour.")  # noqa: RUF009 - it makes a field
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenWish:
-    """Make a token."""
-
-    name: str = limited(pattern=TOKEN_NAME, longest=64)
-    owner: str | None = limited(pattern=PERSON, longest=64, default=None, doc="Default: who asks.")
-    roles: tuple[str, ...] = limited(longest=8, choices=_ROLES)
-    labels: tuple[str, ...] = limited(factory=tuple, longest=32)
-    life: str | None = limited(
-        pattern=DURATION, longest=8, default=None, doc="Such as 90d (the default); 366d at most."
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenMade:
-    """A new token with its secret, which is shown this once."""
-
-    secret: str = limited(secret=True)
-    token: TokenShape | None = None
-    approval: ApprovalShape | None = limited(default=None, doc="Once approved, the secret is good.")  # noqa: RUF009 - it makes a field
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FourEyesWish:
-    """Set four eyes."""
-
-    mode: str = limited(choices=tuple(mode.value for mode in FourEyes))
-    reason: str = limited(default="", longest=500)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FourEyesShape:
-    """The setting of four eyes, and whether two people are needed now."""
-
-    four_eyes: str = limited(choices=tuple(mode.value for mode in FourEyes))
-    until: datetime | None = None
-    in_force: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhoAmI:
-    """Who asks, as the server sees it."""
-
-    name: str
-    person: str
-    grants: tuple[GrantShape, ...]
-    permissions: tuple[str, ...]
-    expires_at: datetime | None = None
-    four_eyes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +104,28 @@ class RevokeWish:
 
     reason: str = limited(choices=_REASONS, default=CrlReason.UNSPECIFIED.label)
     invalid_since: datetime | None = None
+    block: str = limited(choices=_BLOCK, default="default", doc="Whether the device or user may enroll again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeManyWish:
+    """Revoke everything that a search finds and that is in force."""
+
+    where: str = limited(pattern=r"\S", longest=2000)
+    reason: str = limited(choices=_REASONS, default=CrlReason.UNSPECIFIED.label)
+    invalid_since: datetime | None = None
+    block: str = limited(choices=_BLOCK, default="default", doc="Whether the devices and users may enroll again.")
+    most: int = limited(default=50, least=1, most=100_000, doc="Refuse when it would be more.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokedMany:
+    """What a revocation of many did."""
+
+    selected: int
+    revoked: int
+    skipped: int
+    selection: str = limited(doc="Digest of what was selected.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,3 +219,18 @@ class ProfileShape:
     name: str
     revision: int
     body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileWish:
+    """A profile to store."""
+
+    body: Mapping[str, Any] = limited(doc="As `privyseal profile get -o json` prints it; without its revision.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileStored:
+    """A profile as it was stored."""
+
+    name: str
+    revision: int
