@@ -98,6 +98,10 @@ class Load:
             except (OSError, http.client.HTTPException):
                 self._waiting.append(sent)  # what happened to it is not known: it is sent again
                 return
+            if answer.status == 503:  # nothing was promised
+                self._waiting.append(sent)
+                time.sleep(0.05)
+                return
             self._read(sent, answer.status, body)
 
     def _read(self, sent: Sent, status: int, body: bytes) -> None:

@@ -21,7 +21,7 @@ from privyseal.errors import (
 )
 from privyseal.store import moving
 from privyseal.store.opening import StorePlace, open_store
-from tests.command_line import Answer, run_line
+from tests.command_line import Answer, CommandLine, run_line
 from tests.device import Device
 from tests.installation import Installation, Installations, new_home
 from tests.outside.postgresql import PostgresServer, shared_server
@@ -174,3 +174,15 @@ def test_a_copy_that_differs_is_not_taken_into_use(
     answer = try_move(home, server.new())
     assert answer.error["code"] == AuditBroken.code
     Device(installations.open(home)).enroll()
+
+
+def test_an_installation_begins_in_postgresql(tmp_path: Path, server: PostgresServer) -> None:
+    line, url = CommandLine(tmp_path), server.new()
+    begin = ("init", "--organization", "Example", "--url", "http://pki.example.com", "--store", url)
+    assert line.json(*begin)["store"] == url
+    assert not (line.home / "privyseal.db").exists()
+    line.works("ca", "create", "root", "--root", "--key", "ec:p256")
+    assert line.json(*begin)["created"] is False
+    assert [found["name"] for found in line.json("ca", "list")] == ["root"]
+    assert line("init", "--store", server.new()).code != 0  # it has a store
+    line.works("audit", "verify")

@@ -112,7 +112,7 @@ async def _test(application: Application, issuer: Issuer) -> str:
     count = application.authority_life.tests_issued(issuer.record)
     if not count:
         raise GatesNotPassed(
-            f"no test certificate was issued; enroll one at /scep/PROFILE/v{issuer.record.version} below the public URL"
+            f"no test certificate was issued: privyseal scep test PROFILE --version {issuer.record.version}"
         )
     return f"{count} test certificate(s) issued"
 

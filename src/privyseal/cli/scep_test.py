@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import click
@@ -42,18 +44,21 @@ _FILLER: Final = "scep-test"
 @click.argument("profile")
 @click.option("--device", metavar="NAME", help="Use this device's attributes instead of sample values.")
 @click.option("--user", metavar="NAME", help="Use this user's attributes instead of sample values.")
-def command(session: Session, profile: str, device: str | None, user: str | None) -> None:
+@click.option("--version", "version", type=click.IntRange(1, 9999), metavar="N", help="A staged version of the CA.")
+def command(session: Session, profile: str, device: str | None, user: str | None, version: int | None) -> None:
     """Enroll through the public URL as a device would, check the certificate as a relying party would, revoke it.
 
     Without --device or --user it makes a stand-in named scep-test. The test certificate is always revoked
-    at the end; that needs the passphrase of the keys.
+    at the end; that needs the passphrase of the keys. With --version it enrolls under a version of the CA that
+    is staged, at the URL that this version has for tests.
     """
     if device and user:
         raise click.UsageError("name a device or a user, not both", click.get_current_context())
     stages = Stages(sys.stderr if session.output == "json" else sys.stdout)
     with session.application(keys=True) as application:
-        url = f"{application.settings.public_url}/scep/{profile}"
-        enrolled = _walk(application, session, stages, profile=profile, named=(device, user))
+        url = f"{application.settings.public_url}/scep/{profile}" + (f"/v{version}" if version else "")
+        form = partial(application.catalog.form, profile, version or 0)
+        enrolled = _walk(application, session, stages, url=url, find=form, named=(device, user))
     serial = format_serial(enrolled.certificate.serial_number)
     if session.output == "json":
         write_json({"profile": profile, "url": url, "serial": serial, "seconds": stages.seconds, "passed": True})
@@ -65,14 +70,15 @@ def _walk(
     session: Session,
     stages: Stages,
     *,
-    profile: str,
+    url: str,
+    find: Callable[[], CertificateForm],
     named: tuple[str | None, str | None],
 ) -> Enrolled:
-    clock, client = application.clock, ScepClient(f"{application.settings.public_url}/scep/{profile}", application.rng)
+    clock, client = application.clock, ScepClient(url, application.rng)
     with stages.stage("Profile"):
-        form = application.catalog.form(profile)
+        form = find()
         entity = asyncio.run(_entity(application, session, form, named))
-        stages.tell(f"revision {form.profile.revision} under CA {form.issuer.record.name}")
+        stages.tell(f"revision {form.profile.revision} under {form.issuer.shown}")
     with stages.stage("GetCACaps"):
         stages.tell(" ".join(sorted(client.capabilities())))
     with stages.stage("GetCACert"):

@@ -43,6 +43,22 @@ def test_a_killed_process_is_gone_and_its_lock_file_goes_too(tmp_path: Path) -> 
     os.close(writing)
 
 
+def test_where_machines_share_a_store_one_without_a_lock_here_may_live_elsewhere(tmp_path: Path) -> None:
+    here, other = Instance(tmp_path, alone=False), Instance(tmp_path, alone=False)
+    assert not here.is_gone("elsewhere")
+    assert here.others() == (other.name,)
+    (tmp_path / "killed.lock").touch()
+    assert here.is_gone("killed")
+    assert here.is_gone("killed")  # as often as it is asked, since it left several reservations
+    assert here.others() == (other.name,)
+    other.close()
+    assert here.others() == ()
+    os.utime(tmp_path / "killed.lock", (0, 0))
+    assert here.is_gone("killed")
+    assert not (tmp_path / "killed.lock").exists()
+    here.close()
+
+
 def test_a_file_is_replaced_whole_and_leaves_no_remains(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for content in (b"first", b"second, longer", b""):
