@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from privyseal.administration.act import Act
+from privyseal.administration.desk import Done, Pending
 from privyseal.administration.revocation import ReleaseCertificate, RevokeCertificate, RevokeMany, UnblockEntity
+from privyseal.bootstrap.administration import Administration
 from privyseal.errors import (
     AlreadyRevoked,
     EnrollmentBlocked,
@@ -22,6 +24,8 @@ from privyseal.errors import (
     StoreUnavailable,
     TooManySelected,
 )
+from privyseal.model.access import Actor, Grant, Role
+from privyseal.model.approval import FourEyes
 from privyseal.model.certificate import format_serial
 from privyseal.model.entity import EndEntity
 from privyseal.model.preview import Preview
@@ -281,3 +285,37 @@ def test_a_hold_becomes_final_and_what_is_final_stays(installation: Installation
         perform(installation, act, serial=serial)
     with pytest.raises(NotIssued):
         perform(installation, act, serial="01")
+
+
+# --- at the desk --------------------------------------------------------------------------------------
+
+ADA = Actor("token:ada", (Grant(Role.OPERATOR),), "ada")
+BOB = Actor("token:bob", (Grant(Role.APPROVER),), "bob")
+
+
+def test_more_than_one_person_may_do_alone_waits_for_a_second_who_approves_just_that(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("privyseal.administration.revocation.BLAST_RADIUS", 1)
+    issued(installation, "kiosk-1", "kiosk-2")
+    books = Administration(installation.app)
+    installation.run(books.access.set_four_eyes(FourEyes.ON, until=None, actor="test", reason=""))
+    asked = {"where": "kiosk", "reason": "superseded", "most": 10}
+    pending = installation.run(books.desk.submit(ADA, "certificate.revoke-many", parameters=asked))
+    assert isinstance(pending, Pending)
+    assert set(pending.approval.parameters) == {*asked, "at", "upper_id", "digest"}
+    issued(installation, "kiosk-3")
+    assert count(installation, "status:revoked") == 0
+    done = installation.run(books.desk.approve(BOB, pending.approval.id))
+    assert done.result is not None
+    assert done.result["revoked"] == 2
+    assert count(installation, "kiosk status:active") == 1
+
+
+def test_what_one_person_may_do_is_done_at_once(installation: Installation) -> None:
+    issued(installation, "kiosk-1")
+    books = Administration(installation.app)
+    installation.run(books.access.set_four_eyes(FourEyes.ON, until=None, actor="test", reason=""))
+    done = installation.run(books.desk.submit(ADA, "certificate.revoke-many", parameters={"where": "kiosk"}))
+    assert isinstance(done, Done)
+    assert done.result["revoked"] == 1
