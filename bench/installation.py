@@ -47,12 +47,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def found(home: Path, key_type: KeyType) -> Settings:
-    """Make an installation with two CAs of this key type and one profile."""
+def found(home: Path, key_type: KeyType, *, store_url: str = "") -> Settings:
+    """Make an installation with two CAs of this key type and one profile; its store is SQLite, or an empty database."""
     home.mkdir(parents=True)
     address = f"127.0.0.1:{free_port()}"
     # Without a limit: all load comes from one source.
-    settings = Settings(home=home, organization="Bench", public_url=f"http://{address}", listen=address, public_limit=0)
+    settings = Settings(
+        home=home,
+        organization="Bench",
+        public_url=f"http://{address}",
+        listen=address,
+        public_limit=0,
+        store_url=store_url,
+    )
     (home / "privyseal.toml").write_text(render_settings(settings))
     passphrase = home / "passphrase"
     passphrase.touch(mode=0o600)

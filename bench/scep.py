@@ -161,6 +161,18 @@ def against_raw(plan: Plan, place: Path, who: list[Client], raw: RawOperations) 
     return cpu, ok
 
 
+def on_another_store(plan: Plan, place: Path, who: list[Client], url: str) -> None:
+    """The same load with the store in PostgreSQL; a figure, not a bar."""
+    settings = found(place / "postgresql", KeyType.RSA_2048, store_url=url)
+    per_load = _MOST_PER_SECOND * plan.seconds
+    with ExitStack() as stack:
+        contender = ours(stack, settings, who, per_load * 3)
+        for connections in (1, 16, 64):
+            load = contender.fire(connections, plan.seconds, per_load)
+            print(f"postgresql  {connections:2d} connections {load.line('certs')}", flush=True)
+    check_trail(settings)
+
+
 def check_trail(settings: Settings) -> None:
     """The audit trail must hold after all that. Raises AuditBroken."""
     application = opened(settings)
@@ -194,12 +206,16 @@ def main() -> None:
     """Run, print, and end with 1 when a bar was missed (never in --quick, which measures too little)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes; the figures mean little")
-    quick = parser.parse_args().quick
+    parser.add_argument("--store", default="", metavar="URL", help="an empty PostgreSQL database: load it as well")
+    chosen = parser.parse_args()
+    quick = chosen.quick
     plan = Plan(1, 1, 500, 2) if quick else Plan(5, 3, 100_000, 24)
     who, raw = clients(plan.clients), RawOperations()
     with tempfile.TemporaryDirectory(prefix="privyseal-bench-") as place:
         cpu, ok = against_raw(plan, Path(place), who, raw)
         ok &= against_scepserver(plan, who, cpu)
+        if chosen.store:
+            on_another_store(plan, Path(place), who, chosen.store)
     if not ok and not quick:
         raise SystemExit(1)
 

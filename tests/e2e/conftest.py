@@ -12,7 +12,9 @@ __all__ = ["fixture_installation", "fixture_installations", "fixture_shared", "f
 
 # What the store has to hold; the rest, such as the command line, sees no difference between the engines.
 ON_BOTH_ENGINES = {
+    "test_ca_life",
     "test_compromised_key",
+    "test_crl_forms",
     "test_enrollment",
     "test_killed",
     "test_own_certificates_revoked",
