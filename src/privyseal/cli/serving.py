@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 import click
@@ -39,22 +40,30 @@ def command(session: Session, listen: str | None, workers: int | None) -> None:
     settings = session.settings()
     host, port = settings.address if listen is None else parse_listen(listen)
     check_api_listener(settings)
-    with open_socket(host, port) as listener:
-        _serve(session, settings, listener, workers=workers or settings.workers)
+    with contextlib.ExitStack() as opened:
+        listener = opened.enter_context(open_socket(host, port))
+        api = None
+        if settings.api_listen:
+            api = opened.enter_context(open_socket(*parse_listen(settings.api_listen)))
+        _serve(session, settings, listener, api=api, workers=workers or settings.workers)
 
 
-def _serve(session: Session, settings: Settings, listener: socket.socket, *, workers: int) -> None:
+def _serve(
+    session: Session, settings: Settings, listener: socket.socket, *, api: socket.socket | None, workers: int
+) -> None:
     def say(address: str) -> None:
         session.done(f"serving on {address} for {settings.public_url}")
+        if api is not None:
+            session.say(f"  api   {'https' if settings.api_certificate else 'http'}://{settings.api_listen}/api/v1")
 
     passphrase = session.passphrase()
     # Opened here first, so that a wrong passphrase or a store that is not there is told once, and as ever.
     application = build(settings, passphrase=passphrase)
     if workers > 1:
         application.close()
-        serve_with_workers(workers, listener, lambda: build(settings, passphrase=passphrase), on_ready=say)
+        serve_with_workers(workers, listener, lambda: build(settings, passphrase=passphrase), on_ready=say, api=api)
         return
     try:
-        serve(application, listener, on_ready=say)
+        serve(application, listener, on_ready=say, api=api)
     finally:
         application.close()
