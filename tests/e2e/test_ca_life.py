@@ -33,7 +33,7 @@ from privyseal.protocols.scep import client
 from privyseal.protocols.scep.messages import PkiStatus, Reply
 from privyseal.x509.bundle import read_bundle
 from privyseal.x509.certificate import read_certificate
-from tests.device import Device, Sent
+from tests.device import GET_CRL, Device, Sent
 from tests.e2e.test_status import GOOD, question
 from tests.installation import ISSUING_CA, ROOT_CA, Installation, Installations
 from tests.outside.looking import verify_with_openssl
@@ -154,6 +154,10 @@ def test_a_device_lives_through_a_rollover_and_back(installation: Installation) 
     assert aki == read_certificate(v2).subject_key_identifier
     root = installation.app.authorities.get(ROOT_CA).certificate
     verify_with_openssl([second], [v2, root])
+    for leaf, version in ((first, 1), (second, 2)):  # GetCRL names the CA by its subject, which both versions have
+        serial = read_certificate(leaf).serial
+        reply = device.send(device.get_cert(serial, issuer=read_certificate(v2).subject, kind=GET_CRL))
+        assert reply.crls == (installation.get(f"/crl/{ISSUING_CA}/v{version}.crl").body,)
     assert told(installation, first) is GOOD
     act(installation, "ca.rollback", name=ISSUING_CA)
     assert (state(installation), state(installation, version=2)) == (CaState.ACTIVE, CaState.SUPERSEDED)

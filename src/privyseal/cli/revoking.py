@@ -63,7 +63,7 @@ def revoke(
     With reason certificate-hold it can be released again. A relying party that holds an older CRL goes on accepting
     the certificate until that CRL ends. Without --block or --no-block the reason decides whether the device may
     enroll again by the same profile: unspecified and superseded let it, every other reason keeps it out until
-    `device unblock` or `user unblock`. A CA whose own certificate is revoked is retired: it issues nothing more.
+    `device unblock` or `user unblock`. A CA whose own certificate is revoked issues nothing more.
     """
     since = None if invalid_since is None else _time(invalid_since)
     with session.application(keys=not dry_run) as application:
@@ -98,7 +98,7 @@ def revoke(
     if proof is not None:
         session.say(f"  note  the public URLs show it since {proof['seen_at']}")
     if record.kind is CertificateKind.CA:
-        session.say("  note  the CA is retired: it issues nothing more; its CRL and OCSP answers go on")
+        session.say("  note  the CA issues nothing more; its CRL and OCSP answers go on")
     session.say(f"  next  privyseal certificate status {item['serial']}")
 
 

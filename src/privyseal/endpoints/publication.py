@@ -24,6 +24,9 @@ class CrlSource(Protocol):
     def in_force(self, issuer_id: int, scope: CrlScope) -> CrlFacts | None:
         """What is known of the CRL of this scope, or None before the first."""
 
+    def knows(self, issuer_id: int, serial: int) -> bool:
+        """Whether this CA ever reserved the serial."""
+
     async def encoded_apart(self, issuer_id: int, number: int) -> bytes:
         """Its DER, read off the event loop. Raises NotFound when a newer one took its place."""
 
@@ -77,7 +80,9 @@ class PublicationEndpoint:
 
     async def crl_of(self, issuer_name: bytes, serial: int) -> bytes:
         """The base CRL that covers this serial of our CA with this subject, for SCEP's GetCRL. Raises NotIssued."""
-        for issuer in self._issuers.issuer_of(issuer_name):
+        versions = self._issuers.issuer_of(issuer_name)
+        # Versions of a CA share the subject; the one that reserved the serial is asked for.
+        for issuer in sorted(versions, key=lambda version: not self._crls.knows(version.id, serial)):
             scope = CrlScope(shard=issuer.record.crl.shard_of(serial))
             if self._crls.in_force(issuer.id, scope) is not None:
                 return (await self._response(issuer, scope)).body

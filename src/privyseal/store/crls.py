@@ -15,6 +15,7 @@ from privyseal.ca.ports import Apart
 from privyseal.errors import NotFound, StoreUnavailable
 from privyseal.model.audit import AuditEvent
 from privyseal.model.crl import CrlFacts, CrlScope
+from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Connection, Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
@@ -141,6 +142,11 @@ class CrlBook:
             (issuer_id, shard, issuer_id, shard),
         )
         return -1 if row is None else int(row[0])
+
+    def knows(self, issuer_id: int, serial: int) -> bool:
+        """Whether this CA ever reserved the serial."""
+        wanted = "SELECT 1 FROM certificates WHERE issuer_id = ? AND serial = ?"
+        return serial >= 0 and self._database.read_one(wanted, (issuer_id, serial_blob(serial))) is not None
 
     def encoded(self, issuer_id: int, number: int) -> bytes:
         """The DER of a CRL in force. Raises NotFound when a newer one took its place."""
