@@ -27,10 +27,14 @@ from privyseal.errors import (
     StagedLimitReached,
 )
 from privyseal.model.authority import CaState
+from privyseal.model.certificate import CertificateKind
+from privyseal.model.enrollment import Claim
 from privyseal.model.preview import Preview
 from privyseal.model.revocation import CrlReason
 from privyseal.protocols.scep import client
 from privyseal.protocols.scep.messages import PkiStatus, Reply
+from privyseal.store.authority_guard import guard_issuer
+from privyseal.store.unit import Transaction
 from privyseal.x509.bundle import read_bundle
 from privyseal.x509.certificate import read_certificate
 from tests.device import GET_CRL, Device, Sent
@@ -374,3 +378,22 @@ def test_a_policy_that_does_not_fit_is_refused(installation: Installation) -> No
             act(installation, "ca.set", name=ISSUING_CA, **wrong)
     with pytest.raises(NotFound):
         act(installation, "ca.set", name="nobody", renew="auto")
+
+
+def test_a_ca_that_another_process_paused_a_moment_ago_reserves_nothing(installation: Installation) -> None:
+    """This process still believes that it is active; the transaction that would store the intent does not."""
+    form = installation.app.catalog.form("wifi-device")
+    act(installation, "ca.pause", name=ISSUING_CA)
+    before = installation.count("certificates")
+    for kind, allowed in ((CertificateKind.END_ENTITY, False), (CertificateKind.CA, False), (CertificateKind.RA, True)):
+        claim = Claim(kind=kind, protocol="scep", requester="test", issuer_version=1)
+
+        def reserve(transaction: Transaction, claim: Claim = claim) -> None:
+            guard_issuer(transaction, form.issuer.id, claim)
+
+        if allowed:
+            installation.run(installation.app.committer.run(reserve))
+        else:
+            with pytest.raises(IssuerPaused, match="a moment ago"):
+                installation.run(installation.app.committer.run(reserve))
+    assert installation.count("certificates") == before
