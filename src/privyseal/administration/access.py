@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from privyseal.administration.act import SecondPerson
@@ -100,13 +100,13 @@ class CreateToken:
         """See ``Act``."""
         asked = Parameters(parameters, {"name", "owner", "roles", "labels", "life", "digest"})
         name, owner = parse_token_name(asked.text("name")), parse_person(asked.text("owner"))
-        grants, until = self._grants(asked, owner), self._until(asked)
+        grants, life = self._grants(asked, owner), _life(asked)
         _digest(asked)
         if self._tokens.has_token(name):
             raise NameTaken(f"a token {name!r} was made before", why="the audit trail knows each by its name")
         roles = ", ".join(f"{grant.role.value} {_reach(grant)}" for grant in grants)
         return Preview(
-            summary=f"make token {name} for {owner}: {roles}, for {format_duration(until - self._clock.now())}",
+            summary=f"make token {name} for {owner}: {roles}, for {format_duration(life)}",
             effects=("whoever holds its secret acts in this person's name, within the person's own roles",),
         )
 
@@ -140,10 +140,7 @@ class CreateToken:
         return wanted
 
     def _until(self, asked: Parameters) -> datetime:
-        text = asked.text("life", "")
-        life = parse_duration(text) if text else DEFAULT_LIFE
-        check_life(life)
-        return (self._clock.now() + life).replace(microsecond=0)
+        return (self._clock.now() + _life(asked)).replace(microsecond=0)
 
 
 class RevokeToken:
@@ -251,6 +248,13 @@ def _grant(parameters: Mapping[str, Any]) -> tuple[str, Grant]:
 def _person_and_role(parameters: Mapping[str, Any]) -> tuple[str, Role]:
     asked = Parameters(parameters, {"person", "role"})
     return parse_person(asked.text("person")), parse_role(asked.text("role"))
+
+
+def _life(asked: Parameters) -> timedelta:
+    text = asked.text("life", "")
+    life = parse_duration(text) if text else DEFAULT_LIFE
+    check_life(life)
+    return life
 
 
 def _digest(asked: Parameters) -> bytes:

@@ -31,6 +31,7 @@ from privyseal.model.api.shapes import (
     AuthorityShape,
     CertificateShape,
     EntityShape,
+    Health,
     Issued,
     IssueWish,
     ProfileShape,
@@ -58,6 +59,10 @@ class Client:
     def whoami(self) -> WhoAmI:
         """Who the server takes us for."""
         return self._get(WhoAmI, "/whoami")
+
+    def health(self) -> Health:
+        """Whether the server can work; needs no token."""
+        return self._get(Health, "/health")
 
     def roles(self) -> Iterator[GrantShape]:
         """Who holds which role."""

@@ -309,6 +309,7 @@ def test_a_token_that_waits_is_worth_nothing_until_it_is_approved(api: ApiHouse)
     assert made.status == 202 and made.data["token"] is None
     secret, number = made.data["secret"], made.data["approval"]["id"]
     assert api.call("GET", "/whoami", token=secret).code == 8302
+    api.installation.clock.moved = timedelta(hours=20)
     approved = api.call("POST", f"/approvals/{number}:approve", token=bob)
     assert secret.encode() not in approved.body
     assert api.call("GET", "/whoami", token=secret).data["person"] == "ada"
