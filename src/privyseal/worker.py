@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.authorities import tend
 from privyseal.bootstrap.deliveries import carry_out, due_directories
+from privyseal.bootstrap.webhooks import send_events
 from privyseal.ca.founding import refresh_services
 from privyseal.ca.issuer import Issuer
 from privyseal.ca.ports import Signer
@@ -23,6 +24,8 @@ from privyseal.store.idempotency import IdempotencyBook
 INTERVAL_SECONDS: Final = 60.0
 DELIVERY_SECONDS: Final = 15.0
 """How often the queue of deliveries is looked at; what failed waits longer, each on its own."""
+WEBHOOK_SECONDS: Final = 1.0
+"""How soon an event is on its way."""
 REST_SECONDS: Final = 0.2
 """How long a wanted CRL waits for company."""
 RETENTION: Final = timedelta(days=90)
@@ -112,11 +115,17 @@ async def deliver_once(application: Application) -> None:
             _log.warning("directory %s: [%d] %s", directory, carried.fault.code, carried.fault.what)
 
 
+async def tell_receivers(application: Application) -> None:
+    """Events to webhooks."""
+    await send_events(application)
+
+
 async def work_forever(application: Application) -> None:
     """Run what is due, and deliveries apart from the rest: a directory may take its time."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_again_and_again(application, work_once, _next_work))
         group.create_task(_again_and_again(application, deliver_once, _next_delivery))
+        group.create_task(_again_and_again(application, tell_receivers, _next_telling))
 
 
 async def _again_and_again(application: Application, work: _Work, following: _Following) -> None:
@@ -133,6 +142,11 @@ async def _again_and_again(application: Application, work: _Work, following: _Fo
 async def _next_delivery(_: Application) -> _Work:
     await asyncio.sleep(DELIVERY_SECONDS)
     return deliver_once
+
+
+async def _next_telling(_: Application) -> _Work:
+    await asyncio.sleep(WEBHOOK_SECONDS)
+    return tell_receivers
 
 
 async def _next_work(_: Application) -> _Work:

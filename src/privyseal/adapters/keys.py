@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from privyseal.adapters.files import sync_directory, write_atomically
+from privyseal.adapters.sealing import Sealing
 from privyseal.errors import FileNotAccessible, InvalidValue, NotFound, PassphraseWrong
 from privyseal.x509.algorithms import LARGE, KeyType, PublicKey, SignatureAlgorithm, hashed_first, signature_algorithm
 
@@ -94,6 +95,10 @@ class FileKeyStore:
         if not isinstance(key, rsa.RSAPrivateKey):
             raise InvalidValue(f"key {key_ref} is not RSA")
         return key
+
+    def sealing(self, purpose: str) -> Sealing:
+        """For secrets in the store that have to be read again."""
+        return Sealing(self._password, purpose)
 
     def _path(self, key_ref: str) -> Path:
         return self._directory / f"{key_ref}.pem"

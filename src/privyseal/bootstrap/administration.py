@@ -15,6 +15,7 @@ from privyseal.bootstrap import Application
 from privyseal.bootstrap.authorities import authority_acts
 from privyseal.bootstrap.publishing import Guard, ca_labels, publication_acts
 from privyseal.bootstrap.revocation import revocation_acts
+from privyseal.bootstrap.webhooks import webhook_acts
 from privyseal.model.preview import Preview
 from privyseal.store.access import AccessBook
 from privyseal.store.approvals import ApprovalBook
@@ -43,6 +44,7 @@ class Administration:
         yield from publication_acts(application, self.access, self.guard)
         yield from (Labelled(application, act) for act in revocation_acts(application))
         yield from authority_acts(application)
+        yield from webhook_acts(application)
 
 
 class Labelled:

@@ -13,6 +13,7 @@ from privyseal import errors
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.administration import Administration
 from privyseal.bootstrap.api_inventory import ApiAuthorities, ApiEnrolling, ApiInventory
+from privyseal.bootstrap.webhooks import WebhookSecrets, webhook_book
 from privyseal.endpoints.api.access import AccessOperations
 from privyseal.endpoints.api.authorities import AuthorityOperations
 from privyseal.endpoints.api.certificates import CertificateOperations
@@ -21,6 +22,7 @@ from privyseal.endpoints.api.entities import EntityOperations
 from privyseal.endpoints.api.operation import Operation
 from privyseal.endpoints.api.problems import fault_answer, problem_answer
 from privyseal.endpoints.api.table import Description, OpenOperations, ProblemPages
+from privyseal.endpoints.api.webhooks import WebhookOperations
 from privyseal.endpoints.app import Access, Route
 from privyseal.endpoints.app import Application as HttpApplication
 from privyseal.endpoints.health import HealthEndpoint
@@ -65,6 +67,9 @@ def _operations(application: Application, books: Administration, *, description:
             approvals=books.approvals,
             clock=application.clock,
             rng=application.rng,
+        ).table(),
+        WebhookOperations(
+            desk=books.desk, webhooks=webhook_book(application), secrets=WebhookSecrets(application)
         ).table(),
         CertificateOperations(desk=books.desk, authorities=authorities, inventory=ApiInventory(application)).table(),
         AuthorityOperations(desk=books.desk).table(),

@@ -188,6 +188,17 @@ TREE: Final = Branch(
                 "revoke": Leaf(f"{_CLI}.tokens:revoke", "End a token now."),
             },
         ),
+        "webhook": Branch(
+            "Who is told of events.",
+            {
+                "create": Leaf(f"{_CLI}.webhooks:create", "Tell a receiver of events; its secret is shown once."),
+                "list": Leaf(f"{_CLI}.webhooks:list_all", "List receivers."),
+                "deliveries": Leaf(f"{_CLI}.webhooks:deliveries", "What became of each event."),
+                "test": Leaf(f"{_CLI}.webhooks:test", "Send a test."),
+                "replay": Leaf(f"{_CLI}.webhooks:replay", "Send again what was given up."),
+                "delete": Leaf(f"{_CLI}.webhooks:delete", "Tell a receiver nothing more."),
+            },
+        ),
         "approval": Branch(
             "Approvals: what waits for a second person.",
             {

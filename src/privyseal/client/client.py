@@ -37,6 +37,15 @@ from privyseal.model.api.shapes import (
     ProfileShape,
     RevokeWish,
 )
+from privyseal.model.api.webhook_shapes import (
+    EventDeliveryShape,
+    ReplayWish,
+    WebhookGone,
+    WebhookMade,
+    WebhookQueued,
+    WebhookShape,
+    WebhookWish,
+)
 
 T = TypeVar("T")
 _PREFIX: Final = "/api/v1"
@@ -159,6 +168,35 @@ class Client:
         """For good."""
         query = f"?{urlencode({'ca': ca})}" if ca else ""
         return self._post(CertificateShape, f"/certificates/{_part(serial)}:revoke{query}", wish)
+
+    # --- webhooks ----------------------------------------------------------------------------------
+
+    def webhooks(self) -> Iterator[WebhookShape]:
+        """In order of name."""
+        return self._pages(WebhookShape, "/webhooks")
+
+    def create_webhook(self, wish: WebhookWish) -> WebhookMade:
+        """The secret is in it, this once."""
+        return self._post(WebhookMade, "/webhooks", wish)
+
+    def delete_webhook(self, name: str, *, dry_run: bool = False) -> WebhookGone | ApprovalShape | PreviewShape:
+        """With what waits for it."""
+        return self._act(WebhookGone, "DELETE", f"/webhooks/{_part(name)}", dry_run=dry_run)
+
+    def webhook_deliveries(self, name: str, *, state: str = "") -> Iterator[EventDeliveryShape]:
+        """Newest first."""
+        return self._pages(EventDeliveryShape, f"/webhooks/{_part(name)}/deliveries", state=state)
+
+    def test_webhook(self, name: str, *, dry_run: bool = False) -> WebhookQueued | ApprovalShape | PreviewShape:
+        """Queue a test."""
+        return self._act(WebhookQueued, "POST", f"/webhooks/{_part(name)}:test", dry_run=dry_run)
+
+    def replay_webhook(
+        self, name: str, *, delivery: int | None, dry_run: bool = False
+    ) -> WebhookQueued | ApprovalShape | PreviewShape:
+        """Queue again."""
+        wish = ReplayWish(delivery=delivery)
+        return self._act(WebhookQueued, "POST", f"/webhooks/{_part(name)}:replay", wish=wish, dry_run=dry_run)
 
     # --- carrying ----------------------------------------------------------------------------------
 

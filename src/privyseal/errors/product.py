@@ -199,3 +199,30 @@ class StoreCopyDiffers(StateError):
     title = "The copy of the store differs from the original"
     default_why = "rows were changed, lost or added on the way; nothing was taken into use"
     default_mend = ("look for faults of disk and network, then move again", "privyseal audit verify")
+
+
+# --- 9070: webhooks ----------------------------------------------------------------------------
+
+
+class WebhookUrlRefused(InputError):
+    code = 9070
+    title = "No event is sent to this URL"
+    default_why = "events tell who got which certificate: they leave by https only, and never for this machine's inside"
+    default_mend = ("name an https URL: privyseal webhook create NAME https://HOST/PATH",)
+
+
+class SealBroken(SetupError):
+    code = 9071
+    title = "A stored secret cannot be opened"
+    default_why = "the store and the key directory do not belong together, or the store was changed by hand"
+    default_mend = (
+        "restore both from the same backup",
+        "delete the webhook and make it again: privyseal webhook delete NAME",
+    )
+
+
+class WebhooksFull(StateError):
+    code = 9072
+    title = "There are as many webhooks as there can be"
+    default_why = "each of them costs work for each event"
+    default_mend = ("delete one that is not needed: privyseal webhook list",)

@@ -30,7 +30,7 @@ class AuditTrail:
             "ORDER BY seq DESC LIMIT ?",
             (before, before, event, event, limit),
         )
-        return tuple(_row(row) for row in rows)
+        return tuple(read_row(row) for row in rows)
 
     def verify(self) -> tuple[int, bytes]:
         """Number of rows and digest of the last when the chain holds. Raises AuditBroken.
@@ -64,11 +64,12 @@ def read_trail(connection: Connection) -> Iterator[AuditRow]:
         page = connection.execute(sql, (last, _PAGE)).fetchall()
         if not page:
             return
-        yield from map(_row, page)
+        yield from map(read_row, page)
         last = page[-1][0]
 
 
-def _row(row: Row) -> AuditRow:
+def read_row(row: Row) -> AuditRow:
+    """A row from its seven columns."""
     return AuditRow(
         seq=row[0],
         at=from_microseconds(row[1]),

@@ -277,6 +277,24 @@ idempotency = Table(
     sqlite_strict=True,
 )  # fmt: skip
 
+webhooks = Table(
+    "webhooks", metadata,
+    _id(), _text("name"), _text("url"), _text("events"), _blob("secret"), _int("cursor"), _text("created_by"),
+    _int("created_at"),
+    UniqueConstraint("name"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+webhook_deliveries = Table(
+    "webhook_deliveries", metadata,
+    _id(), _int("webhook_id"), _int("seq"), _text("state"), _int("due_at"), _int("attempts"), _int("status"),
+    _text("what"), _int("changed_at"),
+    UniqueConstraint("webhook_id", "seq"),
+    Index("webhook_deliveries_due", "webhook_id", "due_at", sqlite_where=text("state = 'waiting'"),
+          postgresql_where=text("state = 'waiting'")),
+    sqlite_strict=True,
+)  # fmt: skip
+
 audit = Table(
     "audit", metadata,
     Column("seq", Integer, primary_key=True), _int("at"), _text("event"), _text("actor"), _text("target"),

@@ -157,3 +157,27 @@ PROFILE: Final[dict[str, Any]] = {
     "body": {"name": "wifi-device", "issuer": "contoso-issuing", "subject": "CN={{device.name}}"},
 }
 HEALTH: Final[dict[str, Any]] = {"status": "ok", "version": "0.1.0"}
+WEBHOOK: Final[dict[str, Any]] = {
+    "name": "siem",
+    "url": "https://siem.contoso.com/events",
+    "events": ["certificate.*", "ca.created"],
+    "created_by": "token:ada-1",
+    "created_at": "2026-11-22T08:40:31Z",
+    "waiting": 0,
+    "dead": 0,
+}
+WEBHOOK_WISH: Final[dict[str, Any]] = {
+    "name": "siem", "url": "https://siem.contoso.com/events", "events": ["certificate.*", "ca.created"],
+}  # fmt: skip
+WEBHOOK_MADE: Final[dict[str, Any]] = {"secret": "whsec_...", "webhook": WEBHOOK}
+EVENT_DELIVERY: Final[dict[str, Any]] = {
+    "id": 7,
+    "event_id": "4711",
+    "event": "certificate.revoked",
+    "state": "delivered",
+    "attempts": 1,
+    "due_at": "2026-11-22T08:40:32Z",
+    "status": 204,
+    "what": None,
+    "changed_at": "2026-11-22T08:40:32Z",
+}
