@@ -14,8 +14,9 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from privyseal.ca.ports import Clock
+from privyseal.endpoints.api.face import Face
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, Reply
-from privyseal.endpoints.api.problems import problem_answer
+from privyseal.endpoints.api.problems import API
 from privyseal.endpoints.api.reading import read_content, read_query
 from privyseal.endpoints.api.router import Router, allowed_methods
 from privyseal.endpoints.http import Request, Response
@@ -35,7 +36,6 @@ from privyseal.model.access import Actor, check_permission
 from privyseal.model.api.codec import encode
 from privyseal.model.token import Token
 
-_PREFIX: Final = "/api/v1"
 _JSON: Final = "application/json"
 _NOBODY: Final = Actor("anonymous", ())
 _LONGEST_KEY: Final = 255
@@ -98,8 +98,10 @@ class ApiEndpoint:
         clock: Clock,
         rates: Buckets,
         failures: FailureDelays,
+        face: Face = API,
     ) -> None:
         self.operations = tuple(operations)
+        self.face = face
         self._router = Router(self.operations)
         self._sign_in = sign_in
         self._uses = uses
@@ -111,22 +113,22 @@ class ApiEndpoint:
     async def handle(self, request: Request, incident: str) -> Response:
         """One request from the network."""
         try:
-            path = _below_prefix(request)
+            path = _below_prefix(request, self.face.prefix)
             operation, parameters = self._router.find(request.method, path)
             if operation.open_because:
                 check_rate(self._rates, request.peer, what=request.peer)
             actor = _NOBODY if operation.open_because else await self._authenticate(request)
             return await self._serve(operation, parameters, request, actor=actor, incident=incident)
         except PrivysealError as error:
-            return _refusal(error, incident)
+            return _refusal(error, incident, self.face)
 
     async def call(self, actor: Actor, request: Request, *, incident: str) -> Response:
         """One request from this process, by somebody who needs no token here; everything else is as from outside."""
         try:
-            operation, parameters = self._router.find(request.method, _below_prefix(request))
+            operation, parameters = self._router.find(request.method, _below_prefix(request, self.face.prefix))
             return await self._serve(operation, parameters, request, actor=actor, incident=incident)
         except PrivysealError as error:
-            return _refusal(error, incident)
+            return _refusal(error, incident, self.face)
 
     async def _authenticate(self, request: Request) -> Actor:
         scheme, _, secret = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
@@ -186,12 +188,12 @@ class ApiEndpoint:
         return answer
 
 
-def _below_prefix(request: Request) -> str:
+def _below_prefix(request: Request, prefix: str) -> str:
     path = request.raw_path.decode("latin-1")
-    begin = path.find(_PREFIX + "/")
+    begin = path.find(prefix + "/")
     if begin < 0:
-        raise NotFound("the API begins at /api/v1", mend=("see /api/v1/openapi.json",))
-    return path[begin + len(_PREFIX) :].partition("?")[0]
+        raise NotFound(f"the API begins at {prefix}", mend=(f"see {prefix}/openapi.json",))
+    return path[begin + len(prefix) :].partition("?")[0]
 
 
 def _digest(request: Request) -> bytes:
@@ -236,12 +238,12 @@ def _page(page: Page, call: Call) -> dict[str, Any]:
     return data
 
 
-def _refusal(error: PrivysealError, incident: str) -> Response:
+def _refusal(error: PrivysealError, incident: str, face: Face) -> Response:
     _log.warning("%s [%d] %s", incident, error.code, error.what)
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(error, MethodRefused):
         headers = ((b"allow", allowed_methods(error).encode()),)
-    return problem_answer(error, incident, headers=headers)
+    return face.refuse(error, incident, headers=headers)
 
 
 _NO_STORE: Final = ((b"cache-control", b"no-store"),)

@@ -11,11 +11,12 @@ from typing import Any, Final, get_args, get_origin
 
 from privyseal import __version__
 from privyseal.endpoints.api import examples
+from privyseal.endpoints.api.face import Face
 from privyseal.endpoints.api.operation import Kind, Operation, QueryField
-from privyseal.endpoints.api.problems import PROBLEM_TYPE
+from privyseal.endpoints.api.problems import API
 from privyseal.endpoints.api.router import PARAMETER
 from privyseal.model.access import roles_with
-from privyseal.model.api.access_shapes import ApprovalShape, PreviewShape, Problem
+from privyseal.model.api.access_shapes import ApprovalShape, PreviewShape
 from privyseal.model.api.codec import optional, shape_fields
 from privyseal.model.api.fields import Limits
 
@@ -32,17 +33,19 @@ _PLAIN: Final[Mapping[Any, dict[str, Any]]] = {
 }
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
+def document(operations: Iterable[Operation], face: Face = API) -> dict[str, Any]:
     """The whole document."""
     schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(f"/api/v1{operation.path}", {})[operation.method.lower()] = _operation(operation, schemas)
-    problems = _problems(schemas)
+        paths.setdefault(f"{face.prefix}{operation.path}", {})[operation.method.lower()] = _operation(
+            operation, schemas
+        )
+    problems = _problems(schemas, face)
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Privyseal",
+            "title": face.title,
             "version": __version__,
             "summary": "A PKI that says what is wrong, why, and how to mend it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -103,44 +106,34 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         codes += _CHANGING
     if operation.if_match:
         codes += _CONDITIONAL
+    elif operation.may_match:
+        codes += _CONDITIONAL[:1]
     for code in sorted(codes):
         found[str(code)] = {"$ref": f"#/components/responses/Problem{code}"}
     return found
 
 
-def _problems(schemas: dict[str, Any]) -> dict[str, Any]:
-    schema = _reference(Problem, schemas)
+def _problems(schemas: dict[str, Any], face: Face) -> dict[str, Any]:
+    schema = _reference(face.error, schemas)
     return {
         f"Problem{code}": {
             "description": HTTPStatus(code).phrase,
-            "content": {PROBLEM_TYPE: {"schema": schema, "example": _problem_example(code)}},
+            "content": {face.error_media: {"schema": schema, "example": face.error_example(code)}},
         }
         for code in sorted((*_ALWAYS, *_SIGNED_IN, *_CHANGING, *_CONDITIONAL))
     }
 
 
-def _problem_example(code: int) -> dict[str, Any]:
-    return {
-        "type": "/problems/9007" if code == 404 else f"/problems/{8300 + code % 100}",
-        "title": HTTPStatus(code).phrase,
-        "status": code,
-        "detail": "the object, the actual value, and what is allowed",
-        "code": 9007,
-        "cause": "why that is so",
-        "remedies": [{"text": "what to do", "command": "privyseal explain 9007"}],
-        "retryable": code in (429, 503),
-        "correlation_id": "6b0307b6c623",
-        "retry_after": 2 if code == 429 else None,
-        "errors": [],
-    }
-
-
 def _answer(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     said = HTTPStatus(operation.status).phrase
+    if operation.status == HTTPStatus.NO_CONTENT:
+        return {"description": said}
     if operation.kind is Kind.RAW or operation.answer is None:
         schema: dict[str, Any] = {"type": "object"} if "json" in operation.media else {"type": "string"}
         return {"description": said, "content": {operation.media: {"schema": schema, "example": operation.example}}}
     shape = _reference(operation.answer, schemas)
+    if operation.kind in (Kind.ENTITY, Kind.COLLECTION):
+        return _json(said, _selected(operation, schemas), operation.example)
     if operation.kind is Kind.PAGE:
         # With `fields` an item has only these, so none of them is required here.
         partial = {"type": "object", "properties": _shape(operation.answer, schemas)["properties"]}
@@ -162,6 +155,27 @@ def _answer(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.if_match or operation.id.startswith("get_"):
         answer["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "The state; send it as If-Match."}}
     return answer
+
+
+def _selected(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Of an entity, `$select` may leave out anything."""
+    if operation.answer is None:
+        return {"type": "object"}
+    partial = {"type": "object", "properties": _shape(operation.answer, schemas)["properties"]}
+    if operation.kind is Kind.ENTITY:
+        partial["properties"]["@odata.context"] = {"type": "string"}
+        return {**partial, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {
+            "@odata.context": {"type": "string"},
+            "@odata.count": {"type": "integer"},
+            "@odata.nextLink": {"type": "string"},
+            "value": {"type": "array", "items": {**partial, "additionalProperties": False}},
+        },
+        "required": ["@odata.context", "value"],
+        "additionalProperties": False,
+    }
 
 
 def _json(said: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
@@ -201,9 +215,9 @@ def _query(field: QueryField) -> dict[str, Any]:
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    if operation.if_match:
+    if operation.if_match or operation.may_match:
         said = "The ETag of the state that the change is for."
-        found.append(_header("If-Match", said, required=True))
+        found.append(_header("If-Match", said, required=operation.if_match))
     if operation.method == "POST":
         said = "A key of one's own: the same request with the same key has its effect once, for a day."
         found.append(_header("Idempotency-Key", said, required=False))

@@ -19,6 +19,10 @@ class Kind(Enum):
     """``{"items": [...], "next_cursor": ...}``."""
     ACT = "act"
     """One, or 202 with an approval when a second person is needed; ``dry_run`` gives the preview."""
+    ENTITY = "entity"
+    """One, of which `$select` leaves parts out."""
+    COLLECTION = "collection"
+    """``{"value": [...], "@odata.nextLink": ...}``."""
     RAW = "raw"
     """Octets or text of a type of its own."""
 
@@ -111,6 +115,10 @@ class Operation:
     body_limit: int = 256 * 1024
     open_because: str = ""
     if_match: bool = False
+    may_match: bool = False
+    """It heeds If-Match, and does without."""
+    annotations: bool = False
+    """Names with `@odata.` in the content are passed over."""
     keeps_secret: bool = False
     """The answer holds a secret: it is never stored, not even for a repeated Idempotency-Key."""
     path_patterns: Mapping[str, str] = field(default_factory=dict)

@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from privyseal import errors
+from privyseal.endpoints.api.face import Face
 from privyseal.endpoints.http import Response
 from privyseal.errors import PrivysealError
 from privyseal.model.api.access_shapes import Fault, Problem, Remedy
@@ -83,6 +84,33 @@ def fault_answer(incident: str) -> Response:
     return problem_answer(errors.UnexpectedFault(f"incident {incident}; the trace is in the server's log"), incident)
 
 
+def problem_example(code: int) -> dict[str, Any]:
+    """What such an error looks like."""
+    return {
+        "type": "/problems/9007" if code == 404 else f"/problems/{8300 + code % 100}",
+        "title": HTTPStatus(code).phrase,
+        "status": code,
+        "detail": "the object, the actual value, and what is allowed",
+        "code": 9007,
+        "cause": "why that is so",
+        "remedies": [{"text": "what to do", "command": "privyseal explain 9007"}],
+        "retryable": code in (429, 503),
+        "correlation_id": "6b0307b6c623",
+        "retry_after": 2 if code == 429 else None,
+        "errors": [],
+    }
+
+
 def _remedy(text: str) -> Remedy:
     found = _COMMAND.search(text)
     return Remedy(text=text, command=found.group() if found else None)
+
+
+API: Final = Face(
+    prefix="/api/v1",
+    title="Privyseal",
+    error=Problem,
+    error_media=PROBLEM_TYPE,
+    error_example=problem_example,
+    refuse=problem_answer,
+)

@@ -78,7 +78,10 @@ def read_content(operation: Operation, request: Request) -> Any:
     media = (request.header(b"content-type") or b"").split(b";")[0].strip().lower()
     if media != b"application/json":
         raise ContentTypeRefused(f"the content is {media[:80].decode('latin-1') or 'of no type'}, not application/json")
-    return decode(operation.body, parse_json(request.body))
+    data = parse_json(request.body)
+    if operation.annotations and isinstance(data, dict):
+        data = {name: value for name, value in data.items() if "@odata." not in name}
+    return decode(operation.body, data)
 
 
 def parse_json(body: bytes) -> Any:

@@ -10,8 +10,10 @@ from typing import Any
 
 from privyseal import __version__
 from privyseal.endpoints.api import examples
+from privyseal.endpoints.api.face import Face
 from privyseal.endpoints.api.openapi import document
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Reply
+from privyseal.endpoints.api.problems import API
 from privyseal.endpoints.http import Request, Response
 from privyseal.errors import NotFound
 from privyseal.model.api.shapes import Health
@@ -50,7 +52,8 @@ class OpenOperations:
 class Description:
     """The OpenAPI document as octets, made at the first request."""
 
-    def __init__(self) -> None:
+    def __init__(self, face: Face = API) -> None:
+        self._face = face
         self._operations: tuple[Operation, ...] = ()
         self._made = b""
 
@@ -60,7 +63,7 @@ class Description:
 
     def data(self) -> dict[str, Any]:
         """The document."""
-        return document(self._operations)
+        return document(self._operations, self._face)
 
     def __call__(self) -> bytes:
         """As JSON."""
