@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
--- wrk script: sends each request of a file once, counts an answer only when it is 200 and long enough.
+-- wrk script: sends each request of a file once, counts an answer only when it is 200 (201) and long enough.
 -- SCEP answers failures with 200 too, so the status alone says nothing. Environment: MESSAGES (file of
 -- 4-octet lengths and bodies, or of paths when METHOD=GET), FIRST, COUNT, CYCLE=1 to begin again at the end,
--- METHOD, URL_PATH, CONTENT_TYPE, MINIMUM (octets).
+-- METHOD, URL_PATH, CONTENT_TYPE, AUTHORIZATION, MINIMUM (octets).
 local method = os.getenv("METHOD") or "POST"
 local path = os.getenv("URL_PATH")
 local minimum = tonumber(os.getenv("MINIMUM"))
@@ -24,6 +24,9 @@ function init()
   local handle = assert(io.open(os.getenv("MESSAGES"), "rb"))
   local first, count = tonumber(os.getenv("FIRST")), tonumber(os.getenv("COUNT"))
   local headers = { ["Content-Type"] = os.getenv("CONTENT_TYPE") }
+  if os.getenv("AUTHORIZATION") then
+    headers["Authorization"] = os.getenv("AUTHORIZATION")
+  end
   for index = 1, first + count do
     local a, b, c, d = octets(handle, 4):byte(1, 4)
     local body = octets(handle, ((a * 256 + b) * 256 + c) * 256 + d)
@@ -52,7 +55,7 @@ function request()
 end
 
 function response(status, headers, body)
-  if status == 200 and #body >= minimum then
+  if (status == 200 or status == 201) and #body >= minimum then
     good = good + 1
   else
     bad = bad + 1

@@ -111,6 +111,7 @@ class Shots:
     content_type: str = "application/x-pki-message"
     method: str = "POST"
     cycle: bool = False
+    authorization: str = ""
 
 
 def fire(server: Server, shots: Shots, *, connections: int, seconds: int) -> Load:
@@ -129,6 +130,7 @@ def fire(server: Server, shots: Shots, *, connections: int, seconds: int) -> Loa
         "MINIMUM": str(shots.minimum),
         "CYCLE": "1" if shots.cycle else "0",
         "PATH": os.environ["PATH"],
+        **({"AUTHORIZATION": shots.authorization} if shots.authorization else {}),
     }
     command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / "post.lua")]
     before = server.cpu_seconds()

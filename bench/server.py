@@ -9,7 +9,7 @@ from pathlib import Path
 from privyseal import serve as product
 from privyseal.bootstrap import Application, build
 from privyseal.bootstrap.http import build_http
-from privyseal.config import load_settings, read_passphrase
+from privyseal.config import load_settings, parse_listen, read_passphrase
 from privyseal.endpoints.app import Access, Route
 from privyseal.endpoints.app import Application as HttpApplication
 from privyseal.endpoints.http import Request, Response
@@ -38,7 +38,8 @@ def main() -> None:
         with_constant(int(sys.argv[2]))
     settings = load_settings(home)
     application = build(settings, passphrase=read_passphrase(home / "passphrase"))
-    product.serve(application, product.open_socket(*settings.address), on_ready=lambda address: None)
+    api = product.open_socket(*parse_listen(settings.api_listen)) if settings.api_listen else None
+    product.serve(application, product.open_socket(*settings.address), on_ready=lambda address: None, api=api)
 
 
 if __name__ == "__main__":

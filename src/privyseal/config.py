@@ -28,10 +28,21 @@ CONFIG_NAME: Final = "privyseal.toml"
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
 _TEXTS: Final = ("api_listen", "api_certificate", "api_key")
 _KEYS: Final = frozenset(
-    {"organization", "public_url", "listen", "store_url", "store_password_file", "workers", "public_limit", *_TEXTS}
+    {
+        "organization",
+        "public_url",
+        "listen",
+        "store_url",
+        "store_password_file",
+        "workers",
+        "public_limit",
+        "api_limit",
+        *_TEXTS,
+    }
 )
 MOST_REQUESTS: Final = 1_000_000
 DEFAULT_PUBLIC_LIMIT: Final = 2000
+DEFAULT_API_LIMIT: Final = 1000
 MOST_WORKERS: Final = 64
 # What libpq may be told; whatever else it can do, such as loading a service file, is nobody's business here.
 _STORE_OPTIONS: Final = frozenset(
@@ -55,6 +66,8 @@ class Settings:
     """Processes that serve."""
     public_limit: int = DEFAULT_PUBLIC_LIMIT
     """Requests a second that one source may send to the public endpoints; 0 is no limit."""
+    api_limit: int = DEFAULT_API_LIMIT
+    """The same for one token at the API."""
     api_listen: str = ""
     """Where the REST API answers; empty for nowhere. Beyond the loopback only with TLS."""
     api_certificate: str = ""
@@ -124,9 +137,13 @@ def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
         faults.append(f"store_url {fault}")
     if not isinstance(password_file, str):
         faults.append("store_password_file is not a text")
-    limit = data.get("public_limit", DEFAULT_PUBLIC_LIMIT)
-    if type(limit) is not int or not 0 <= limit <= MOST_REQUESTS:
-        faults.append(f"public_limit {limit!r} is not a whole number from 0 to {MOST_REQUESTS}")
+    limits = {
+        name: data.get(name, default)
+        for name, default in (("public_limit", DEFAULT_PUBLIC_LIMIT), ("api_limit", DEFAULT_API_LIMIT))
+    }
+    for name, limit in limits.items():
+        if type(limit) is not int or not 0 <= limit <= MOST_REQUESTS:
+            faults.append(f"{name} {limit!r} is not a whole number from 0 to {MOST_REQUESTS}")
     texts = {name: data.get(name, "") for name in _TEXTS}
     faults += [f"{name} is not a text" for name, value in texts.items() if not isinstance(value, str)]
     if workers is None:
@@ -141,7 +158,7 @@ def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
         store_url=str(store_url),
         store_password_file=str(password_file),
         workers=workers or 1,
-        public_limit=limit,
+        **limits,
         **texts,
     )
 
@@ -216,6 +233,7 @@ def render_settings(settings: Settings) -> str:
         )
         + (f"workers = {settings.workers}\n" if settings.workers != 1 else "")
         + (f"public_limit = {settings.public_limit}\n" if settings.public_limit != DEFAULT_PUBLIC_LIMIT else "")
+        + (f"api_limit = {settings.api_limit}\n" if settings.api_limit != DEFAULT_API_LIMIT else "")
         + "".join(f"{name} = {json.dumps(value)}\n" for name in _TEXTS if (value := getattr(settings, name)))
     )
 

@@ -22,13 +22,14 @@ RATIOS = {
         "directory paged read, MB grown",
     ],
     "inventory": ["inventory first page p95", "inventory CPU of all kinds of pages", "inventory slowest revocation"],
+    "api": ["api failed requests"],
     "start": ["privyseal --help seconds"],
 }
 
 
 @pytest.mark.parametrize("name", sorted(RATIOS))
 def test_the_benchmark_runs_and_prints_its_ratios(name: str) -> None:
-    if name in ("scep", "ocsp"):
+    if name in ("scep", "api", "ocsp"):
         require_tool("wrk")
     if name == "directory":
         require_root("a domain controller")

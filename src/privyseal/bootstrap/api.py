@@ -32,13 +32,13 @@ from privyseal.store.idempotency import IdempotencyBook
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GET: Final = frozenset({"GET", "HEAD"})
 _BODY_LIMIT: Final = 1 << 20
-_PER_SECOND, _BURST = 1000.0, 5000.0
+_BURST_SECONDS: Final = 5
 
 
 def build_endpoint(application: Application) -> ApiEndpoint:
     """The API's front; in-process callers use it as it is."""
     books = Administration(application)
-    description = Description()
+    description, limit = Description(), float(application.settings.api_limit)
     operations = tuple(_operations(application, books, description=description))
     description.of(operations)
     return ApiEndpoint(
@@ -46,8 +46,9 @@ def build_endpoint(application: Application) -> ApiEndpoint:
         sign_in=books.sign_in,
         uses=books.tokens,
         repeats=IdempotencyBook(application.database, application.committer),
+        gauge=application.committer,
         clock=application.clock,
-        rates=Buckets(per_second=_PER_SECOND, burst=_BURST, clock=time.monotonic),
+        rates=Buckets(per_second=limit, burst=_BURST_SECONDS * limit, clock=time.monotonic) if limit else None,
         failures=FailureDelays(time.monotonic),
     )
 

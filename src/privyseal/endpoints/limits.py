@@ -74,9 +74,9 @@ class FailureDelays:
         self._failed.pop(source, None)
 
 
-def check_rate(buckets: Buckets, source: str, *, what: str) -> None:
-    """Raises TooManyRequests."""
-    if wait := buckets.wait(source):
+def check_rate(buckets: Buckets | None, source: str, *, what: str) -> None:
+    """Raises TooManyRequests; without buckets there is no limit."""
+    if buckets is not None and (wait := buckets.wait(source)):
         raise too_many(what, wait)
 
 

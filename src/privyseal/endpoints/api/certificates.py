@@ -145,6 +145,7 @@ class CertificateOperations:
             id="issue_certificate", method="POST", path="/certificates", permission=Permission.CERTIFICATE_ISSUE,
             summary="Issue to a device or user that the caller vouches for.", handler=self.issue, status=201,
             body=IssueWish, body_example=examples.ISSUE_WISH, answer=Issued, example=examples.ISSUED,
+            shares_commits=True,
         )  # fmt: skip
         yield Operation(
             id="get_certificate", method="GET", path="/certificates/{serial}", permission=Permission.CERTIFICATE_READ,

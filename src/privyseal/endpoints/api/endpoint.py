@@ -85,6 +85,12 @@ class Repeats(Protocol):
         """Nothing came of it."""
 
 
+class Gauge(Protocol):
+    """Counts requests under way, so that their transactions can share a commit."""
+
+    in_flight: int
+
+
 class ApiEndpoint:
     """Serves the operations of a table."""
 
@@ -95,8 +101,9 @@ class ApiEndpoint:
         sign_in: SignIn,
         uses: TokenUse,
         repeats: Repeats,
+        gauge: Gauge,
         clock: Clock,
-        rates: Buckets,
+        rates: Buckets | None,
         failures: FailureDelays,
         face: Face = API,
     ) -> None:
@@ -106,6 +113,7 @@ class ApiEndpoint:
         self._sign_in = sign_in
         self._uses = uses
         self._repeats = repeats
+        self._gauge = gauge
         self._clock = clock
         self._rates = rates
         self._failures = failures
@@ -168,7 +176,16 @@ class ApiEndpoint:
         key = (request.header(b"idempotency-key") or b"").decode("latin-1")
         if key and operation.method == "POST" and not call.dry_run:
             return await self._once(operation, call, request, key=key)
-        return _answer(operation, call, await operation.handler(call))
+        return await self._run(operation, call)
+
+    async def _run(self, operation: Operation, call: Call) -> Response:
+        if not operation.shares_commits:
+            return _answer(operation, call, await operation.handler(call))
+        self._gauge.in_flight += 1
+        try:
+            return _answer(operation, call, await operation.handler(call))
+        finally:
+            self._gauge.in_flight -= 1
 
     async def _once(self, operation: Operation, call: Call, request: Request, *, key: str) -> Response:
         if len(key) > _LONGEST_KEY or not key.isprintable():
@@ -178,7 +195,7 @@ class ApiEndpoint:
         if earlier is not None:
             return _again(operation, earlier, digest)
         try:
-            answer = _answer(operation, call, await operation.handler(call))
+            answer = await self._run(operation, call)
         except PrivysealError:
             # Nothing came of it, so the same request may be sent again once its cause is mended.
             await self._repeats.forget(who, key)

@@ -121,6 +121,8 @@ class Operation:
     """Names with `@odata.` in the content are passed over."""
     keeps_secret: bool = False
     """The answer holds a secret: it is never stored, not even for a repeated Idempotency-Key."""
+    shares_commits: bool = False
+    """It commits, many of it are under way at once, and waiting for each other a moment saves all of them time."""
     path_patterns: Mapping[str, str] = field(default_factory=dict)
     media: str = "application/json"
 

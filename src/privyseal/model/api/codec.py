@@ -22,6 +22,7 @@ _LONGEST_TEXT: Final = 65_536
 _LONGEST_LIST: Final = 1000
 _MOST_FAULTS: Final = 20
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
+_NO_CHARACTER: Final = re.compile("[\ud800-\udfff\x00]")
 Faults = list[tuple[str, str]]
 
 
@@ -125,7 +126,7 @@ def _text(data: Any, at: str, *, limits: Limits, faults: Faults) -> None:
         faults.append((at, f"has {len(data)} characters; at most {limits.longest or _LONGEST_TEXT}"))
     elif limits.pattern and not re.search(limits.pattern, data):
         faults.append((at, f"is {data[:80]!r}, which does not match {limits.pattern}"))
-    elif any(0xD800 <= ord(char) <= 0xDFFF or char == "\x00" for char in data):
+    elif _NO_CHARACTER.search(data):
         faults.append((at, "holds a character that is none"))
 
 
