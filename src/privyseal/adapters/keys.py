@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import os
+import platform
 from hashlib import scrypt, sha256
 from hmac import compare_digest
 from pathlib import Path
@@ -27,7 +28,15 @@ from cryptography.hazmat.primitives.serialization import (
 from privyseal.adapters.files import sync_directory, write_atomically
 from privyseal.adapters.sealing import Sealing
 from privyseal.errors import FileNotAccessible, InvalidValue, NotFound, PassphraseWrong
-from privyseal.x509.algorithms import LARGE, KeyType, PublicKey, SignatureAlgorithm, hashed_first, signature_algorithm
+from privyseal.x509.algorithms import (
+    LARGE,
+    KeyType,
+    PublicKey,
+    SignatureAlgorithm,
+    hashed_first,
+    signature_algorithm,
+    verify_signature,
+)
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -36,6 +45,8 @@ _SCRYPT_N: Final = 2**16
 _SCRYPT_R: Final = 8
 _SCRYPT_MOST: Final = 2**23  # of n * r: 1 GiB
 _SLOW_BITS: Final = 4096
+# Where OpenSSL's RSA checks its own results with the public exponent (decision 21); by hardware on s390x it does not.
+_CHECKED_ON: Final = frozenset({"x86_64", "aarch64"})
 _CURVES: Final[dict[KeyType, ec.EllipticCurve]] = {
     KeyType.P256: ec.SECP256R1(),
     KeyType.P384: ec.SECP384R1(),
@@ -128,6 +139,9 @@ class FileSigner:
         self._key = key
         self._algorithm = algorithm
         self.public_key: PublicKey = key.public_key()
+        self.results_are_checked = isinstance(key, rsa.RSAPrivateKey) and platform.machine() in _CHECKED_ON
+        """See ``Signer.results_are_checked``."""
+        self._proved = not self.results_are_checked
 
     async def sign(self, tbs: bytes) -> bytes:
         """See ``Signer.sign``. Large keys and large objects take milliseconds, so they leave the event loop."""
@@ -137,6 +151,14 @@ class FileSigner:
         return self._sign(tbs)
 
     def _sign(self, tbs: bytes) -> bytes:
+        signature = self._operate(tbs)
+        if not self._proved:
+            # The first one shows that the parts of the key in the file belong together.
+            verify_signature(self.public_key, self._algorithm, signature, data=tbs)
+            self._proved = True
+        return signature
+
+    def _operate(self, tbs: bytes) -> bytes:
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
             return self._key.sign(tbs)
         data, chosen = hashed_first(tbs, self._algorithm)

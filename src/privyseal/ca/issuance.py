@@ -104,16 +104,25 @@ def _refuse(what: str, findings: tuple[Finding, ...]) -> None:
         raise LintFailed(f"the {what} has {len(findings)} finding(s): {listed}")
 
 
+def check_key(signer: Signer, issuer_key: PublicKey) -> None:
+    """Raises SigningFailed unless the signer's key is the one in the issuer's certificate."""
+    if signer.public_key != issuer_key:
+        raise SigningFailed("the private key is not that of the issuer's certificate")
+
+
 async def sign(linted: LintedTbs, signer: Signer, *, issuer_key: PublicKey, apart: Apart | None = None) -> bytes:
     """The signature over exactly the linted bytes, verified before anyone sees it. Raises SigningFailed.
 
     What is large is verified ``apart``.
 
-    Verification guards against a key file that belongs to another CA and against faulty hardware, whose
-    wrong RSA signatures would give the key away.
+    A key file that belongs to another CA signs nothing. Verification guards against faulty hardware, whose wrong
+    RSA signatures would give the key away; a signer that sees to this itself is not asked twice (decision 21).
     """
+    check_key(signer, issuer_key)
     tbs = linted.spend()
     signature = await signer.sign(tbs)
+    if signer.results_are_checked:
+        return signature
     verify = partial(verify_signature, issuer_key, linted.algorithm, signature, data=tbs)
     if apart is None:
         verify()
@@ -136,6 +145,7 @@ async def issue(
     linted: LintedTbs, signer: Signer, *, issuer_key: PublicKey, ledger: IssuanceLedger, claim: Claim
 ) -> bytes:
     """Reserve, sign, record; returns the certificate's DER. A crash in between leaves a row that start-up settles."""
+    check_key(signer, issuer_key)
     certificate_id = await ledger.reserve(linted, claim)
     signature = await sign(linted, signer, issuer_key=issuer_key)
     await ledger.record(certificate_id, signature)

@@ -41,6 +41,10 @@ class Signer(Protocol):
     def public_key(self) -> PublicKey:
         """The public half."""
 
+    @property
+    def results_are_checked(self) -> bool:
+        """It gives no signature out that does not verify with its public key: its operation makes sure of that."""
+
     async def sign(self, tbs: bytes) -> bytes:
         """The signature over ``tbs`` with the signer's one algorithm."""
 

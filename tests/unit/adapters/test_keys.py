@@ -5,15 +5,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import platform
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from privyseal.adapters import keys
 from privyseal.adapters.keys import FileKeyStore
-from privyseal.errors import InvalidValue, NotFound, PassphraseWrong
+from privyseal.errors import InvalidValue, NotFound, PassphraseWrong, SigningFailed
 from privyseal.x509.algorithms import KeyType, signature_algorithm, verify_signature
 
 QUICK = [KeyType.P256, KeyType.P384, KeyType.P521, KeyType.ED25519, KeyType.RSA_2048]
@@ -35,6 +44,52 @@ def test_a_key_signs_again_after_the_store_was_opened_anew(directory: Path, kind
     signer = FileKeyStore(directory, "secret").signer(key_ref, None)
     signature = asyncio.run(signer.sign(b"data"))
     verify_signature(public_key, signature_algorithm(public_key), signature, data=b"data")
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_only_the_rsa_operation_is_trusted_to_check_its_results(directory: Path, kind: KeyType) -> None:
+    store = FileKeyStore(directory, "secret")
+    key_ref, _ = asyncio.run(store.create(kind))
+    known = platform.machine() in {"x86_64", "aarch64"}
+    assert store.signer(key_ref, None).results_are_checked is (known and kind is KeyType.RSA_2048)
+
+
+def test_a_key_whose_parts_do_not_belong_together_gives_no_signature_out(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL's check leads to a second way of computing it; with a wrong exponent in the file that is wrong too."""
+    monkeypatch.setattr(keys, "_CHECKED_ON", {platform.machine()})
+    store = FileKeyStore(directory, "secret")
+    key_ref, _ = asyncio.run(store.create(KeyType.RSA_2048))
+    path = directory / f"{key_ref}.pem"
+    password = keys._unlock(directory / "protection.json", "secret")
+    good = load_pem_private_key(path.read_bytes(), password)
+    assert isinstance(good, rsa.RSAPrivateKey)
+    parts = good.private_numbers()
+    bad = rsa.RSAPrivateNumbers(
+        p=parts.p, q=parts.q, d=parts.d ^ 8, dmp1=parts.dmp1 ^ 8, dmq1=parts.dmq1, iqmp=parts.iqmp,
+        public_numbers=parts.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)  # fmt: skip
+    path.write_bytes(bad.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)))
+    with pytest.raises(SigningFailed):
+        asyncio.run(FileKeyStore(directory, "secret").signer(key_ref, None).sign(b"data"))
+
+
+@pytest.mark.skipif(
+    platform.machine() not in keys._CHECKED_ON,
+    reason="OpenSSL does RSA by hardware here; decision 21 does not rely on it",
+)
+def test_a_wrong_result_of_the_fast_way_is_seen_by_openssl_and_never_given_out() -> None:
+    """What decision 21 relies on: a fault in one half of the computation, and the signature is right all the same."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    parts = key.private_numbers()
+    faulty = rsa.RSAPrivateNumbers(
+        p=parts.p, q=parts.q, d=parts.d, dmp1=parts.dmp1 ^ 8, dmq1=parts.dmq1, iqmp=parts.iqmp,
+        public_numbers=parts.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)  # fmt: skip
+    for data in (b"one", b"two", b"three"):
+        signature = faulty.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        key.public_key().verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
 
 
 def test_files_are_sealed_and_for_one_user(directory: Path) -> None:

@@ -23,6 +23,7 @@ from privyseal.x509.spki import encode_public_key
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 KEY = ec.derive_private_key(4711, ec.SECP256R1())
+OTHER = ec.derive_private_key(5, ec.SECP256R1())
 CLAIM = Claim(kind=CertificateKind.CA, protocol="internal", requester="test")
 
 
@@ -38,12 +39,20 @@ class Rng:
 
 
 class Signer:
-    """A key, and a note of what it signed."""
+    """A key, and a note of what it signed. ``shown`` is the public key that it claims to have."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, steps: list[str]) -> None:
+    def __init__(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        steps: list[str],
+        *,
+        shown: PublicKey | None = None,
+        results_are_checked: bool = False,
+    ) -> None:
         self._key = key
         self._steps = steps
-        self.public_key: PublicKey = key.public_key()
+        self.public_key: PublicKey = shown or key.public_key()
+        self.results_are_checked = results_are_checked
 
     async def sign(self, tbs: bytes) -> bytes:
         self._steps.append("sign")
@@ -82,11 +91,12 @@ def root() -> LintedTbs:
     )
 
 
-def run(*, fails_at: str = "", key: ec.EllipticCurvePrivateKey = KEY) -> tuple[list[str], bytes]:
+def run(
+    *, fails_at: str = "", key: ec.EllipticCurvePrivateKey = KEY, shown: PublicKey | None = None, checked: bool = False
+) -> tuple[list[str], bytes]:
     steps: list[str] = []
-    road = issue(
-        root(), Signer(key, steps), issuer_key=KEY.public_key(), ledger=Ledger(steps, fails_at=fails_at), claim=CLAIM
-    )
+    signer = Signer(key, steps, shown=shown, results_are_checked=checked)
+    road = issue(root(), signer, issuer_key=KEY.public_key(), ledger=Ledger(steps, fails_at=fails_at), claim=CLAIM)
     try:
         return steps, asyncio.run(road)
     except (StoreUnavailable, SigningFailed):
@@ -108,8 +118,22 @@ def test_what_cannot_be_recorded_is_not_handed_out() -> None:
 
 
 def test_a_signature_that_does_not_verify_is_neither_recorded_nor_handed_out() -> None:
-    """A key file of another CA, or a processor that miscounts."""
-    assert run(key=ec.derive_private_key(5, ec.SECP256R1())) == (["reserve", "sign"], b"")
+    """A processor that miscounts, under a signer that does not see to that itself."""
+    assert run(key=OTHER, shown=KEY.public_key()) == (["reserve", "sign"], b"")
+
+
+def test_a_signer_that_checks_its_results_is_not_asked_twice() -> None:
+    signer = Signer(OTHER, [], shown=KEY.public_key(), results_are_checked=True)
+    assert asyncio.run(sign(root(), signer, issuer_key=KEY.public_key()))
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_the_key_of_another_ca_signs_nothing_and_no_serial_is_spent_on_it(checked: bool) -> None:
+    assert run(key=OTHER, checked=checked) == ([], b"")
+    steps: list[str] = []
+    with pytest.raises(SigningFailed, match="not that of the issuer"):
+        asyncio.run(sign(root(), Signer(OTHER, steps, results_are_checked=checked), issuer_key=KEY.public_key()))
+    assert steps == []
 
 
 def test_linted_bytes_are_signed_once() -> None:
