@@ -9,6 +9,7 @@ import pytest
 
 from privyseal.endpoints.api.operation import Operation
 from privyseal.model.access import PERMISSIONS, Role
+from privyseal.model.api.codec import decode
 from tests.api import ApiHouse
 from tests.installation import Installation, fixture_shared
 from tests.stores import fixture_store_engine
@@ -73,3 +74,11 @@ def test_whoever_may_only_read_changes_nothing(everybody: Everybody) -> None:
         for operation in changing:
             if operation.id != "cancel":
                 assert everybody.ask(operation, everybody.tokens[role])[0] == 403, (operation.id, role)
+
+
+def test_every_example_is_what_its_shape_says(everybody: Everybody) -> None:
+    for operation in everybody.api.endpoint.operations:
+        if operation.answer is not None:
+            decode(operation.answer, operation.example)
+        if operation.body is not None:
+            decode(operation.body, operation.body_example)
