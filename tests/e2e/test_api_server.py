@@ -150,6 +150,26 @@ def test_commands_speak_to_the_server_and_leave_with_its_verdict(service: Servic
     assert missing.code == 4 and "error[8301]" in missing.text
 
 
+def test_cas_and_certificates_are_listed_shown_and_revoked_at_the_server(service: Service) -> None:
+    token = service.token("rita", "operator")
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    csr = request.sign(ec.generate_private_key(ec.SECP256R1()), SHA256()).public_bytes(Encoding.PEM).decode()
+    with contextlib.closing(
+        connect(service.url, token.read_text().strip(), ca_file=str(service.certificate))
+    ) as client:
+        serial = client.issue(IssueWish(profile="wifi", device="LAPTOP", csr=csr)).serial
+    assert {row["name"] for row in json.loads(service.remote(token, "ca", "list", "-o", "json").out)} == {"top", "sub"}
+    assert json.loads(service.remote(token, "ca", "get", "sub", "-o", "json").out)["state"] == "active"
+    assert service.remote(token, "ca", "get", "sub", "-o", "pem").out.startswith(b"-----BEGIN")
+    listed = json.loads(service.remote(token, "certificate", "list", "--where", "kind:end-entity", "-o", "json").out)
+    assert serial in {row["serial"] for row in listed}
+    revoked = service.remote(token, "certificate", "revoke", serial, "--reason", "superseded", "-o", "json")
+    assert revoked.code == 0 and json.loads(revoked.out)["status"] == "revoked"
+    shown = json.loads(service.remote(token, "certificate", "get", serial, "-o", "json").out)
+    assert shown["reason"] == "superseded"
+    assert service.remote(token, "certificate", "revoke", serial).code == 6
+
+
 def test_with_four_eyes_a_command_leaves_with_8_until_somebody_else_approves(service: Service) -> None:
     owner, approver = service.token("olga", "owner"), service.token("bob", "approver")
     service.line.works("access", "four-eyes", "on", "--reason", "a test")

@@ -13,6 +13,7 @@ from privyseal.administration.authorities_making import ISSUING_YEARS, ROOT_YEAR
 from privyseal.bootstrap import Application
 from privyseal.ca.issuer import Issuer
 from privyseal.ca.lifecycle import ROLLBACK_WITHIN, STAGED_FOR, state_at
+from privyseal.cli import remote
 from privyseal.cli.acts import submit
 from privyseal.cli.output import moment, pem, show_item, show_list, write_bytes, write_text
 from privyseal.cli.session import Session
@@ -144,6 +145,9 @@ def request_item(pending: PendingAuthority) -> dict[str, Any]:
 @verb("list", examples=("ca list", "ca list -o json"))
 def list_all(session: Session) -> None:
     """List every version of every CA, each below the one that signed it."""
+    if session.remote() is not None:
+        remote.list_authorities(session)
+        return
     with session.application() as application:
         records = application.authorities.all()
         items = [ca_item(application, record) for record in _in_order(records)]
@@ -164,6 +168,9 @@ def _in_order(records: tuple[CaRecord, ...]) -> list[CaRecord]:
 @click.option("--version", "version", type=int, default=0, metavar="N", help="Default: the one in force.")
 def get(session: Session, name: str, version: int) -> None:
     """Show one CA: certificate, URLs that its certificates carry, CRL in force, RA and OCSP certificates."""
+    if session.remote() is not None:
+        remote.get_authority(session, name, version)
+        return
     with session.application() as application:
         waiting = [item for item in application.authority_names.pending() if item.name == name]
         stored = any(record.name == name for record in application.authorities.all())

@@ -13,6 +13,7 @@ import click
 
 from privyseal.bootstrap import Application
 from privyseal.ca.issuer import Issuer
+from privyseal.cli import remote
 from privyseal.cli.inspecting import describe_certificate, first_certificate
 from privyseal.cli.output import moment, pem, show_item, show_list, write_json, write_text
 from privyseal.cli.session import Session
@@ -121,6 +122,10 @@ def list_all(
 ) -> None:
     """List certificates, newest first, a page at a time. CA, RA and OCSP certificates are listed as well."""
     chosen = chosen_columns(columns)
+    if session.remote() is not None and not (only_count or cursor):
+        shown = chosen or ("serial", "status", "subject", "ca", "profile", "entity", "not_after")
+        remote.list_certificates(session, _narrowed(where, only), limit=limit, columns=shown)
+        return
     with session.application() as application:
         search = parse_search(_narrowed(where, only), now=application.clock.now())
         if only_count:
@@ -173,6 +178,9 @@ def count(session: Session) -> None:
 @click.option("--ca", metavar="CA", help="When several CAs used the serial.")
 def get(session: Session, serial: str, ca: str | None) -> None:
     """Show what is known of a certificate: by its serial, or by a file that holds it."""
+    if session.remote() is not None:
+        remote.get_certificate(session, serial, ca)
+        return
     with session.application() as application:
         _, record = find(application, serial, ca=ca)
         if session.output == "pem":

@@ -14,6 +14,7 @@ from cryptography import x509
 from privyseal.adapters.relying_party import check_crl, check_delta, check_ocsp
 from privyseal.bootstrap import Application
 from privyseal.ca.issuer import Issuer
+from privyseal.cli import remote
 from privyseal.cli.certificates import certificate_item, find
 from privyseal.cli.output import moment, show_item
 from privyseal.cli.session import Session
@@ -66,6 +67,9 @@ def revoke(
     `device unblock` or `user unblock`. A CA whose own certificate is revoked issues nothing more.
     """
     since = None if invalid_since is None else _time(invalid_since)
+    if session.remote() is not None and not (dry_run or prove):
+        remote.revoke_certificate(session, serial, ca=ca, reason=reason, since=since, block=block)
+        return
     with session.application(keys=not dry_run) as application:
         if since is not None and since > application.clock.now():
             raise InvalidValue(
