@@ -70,8 +70,9 @@ class PostgresServer:
         """Starts it and waits until it answers."""
         options = [f"-c{setting}" for setting in (*_SETTINGS, f"unix_socket_directories={self.place}")]
         with (self.place / "log").open("ab") as log:
+            # It goes when these tests are killed and cannot stop it.
             self._process = subprocess.Popen(
-                [self._bin / "postgres", "-D", self.data, *options],
+                ["setpriv", "--pdeathsig", "INT", "--", self._bin / "postgres", "-D", self.data, *options],
                 stdout=log, stderr=log, cwd=self.place, start_new_session=True, **self._as_user(),
             )  # fmt: skip
         deadline = time.monotonic() + _START_SECONDS
