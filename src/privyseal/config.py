@@ -10,6 +10,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -23,21 +24,15 @@ from privyseal.errors import (
     PassphraseMissing,
     UnsafePermissions,
 )
+from privyseal.model.notice import MailSettings, mail_settings
 
 CONFIG_NAME: Final = "privyseal.toml"
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
-_TEXTS: Final = ("api_listen", "api_certificate", "api_key")
+_TEXTS: Final = ("api_listen", "api_certificate", "api_key", "metrics_listen")
 _KEYS: Final = frozenset(
     {
-        "organization",
-        "public_url",
-        "listen",
-        "store_url",
-        "store_password_file",
-        "workers",
-        "public_limit",
-        "api_limit",
-        *_TEXTS,
+        *("organization", "public_url", "listen", "store_url", "store_password_file", "workers", "public_limit"),
+        *("api_limit", "log_format", "mail", *_TEXTS),
     }
 )
 MOST_REQUESTS: Final = 1_000_000
@@ -49,6 +44,13 @@ _STORE_OPTIONS: Final = frozenset(
     {"host", "port", "user", "dbname", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "hostaddr"}
 )
 _CREDENTIAL: Final = "privyseal-passphrase"
+
+
+class LogFormat(Enum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,11 @@ class Settings:
     """PEM file: the API's certificate and its chain."""
     api_key: str = ""
     """PEM file: its private key."""
+    metrics_listen: str = ""
+    """Where Prometheus may ask, on the loopback; empty for nowhere."""
+    log_format: LogFormat = LogFormat.TEXT
+    mail: MailSettings | None = None
+    """Who is told of what will not renew itself."""
 
     @property
     def database(self) -> Path:
@@ -146,6 +153,7 @@ def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
             faults.append(f"{name} {limit!r} is not a whole number from 0 to {MOST_REQUESTS}")
     texts = {name: data.get(name, "") for name in _TEXTS}
     faults += [f"{name} is not a text" for name, value in texts.items() if not isinstance(value, str)]
+    faults += _operations_faults(data)
     if workers is None:
         faults.append(f"workers {data['workers']!r} is not a whole number from 1 to {MOST_WORKERS}")
     if faults:
@@ -159,8 +167,24 @@ def check_settings(home: Path, data: Mapping[str, Any]) -> Settings:
         store_password_file=str(password_file),
         workers=workers or 1,
         **limits,
+        log_format=LogFormat(data.get("log_format", LogFormat.TEXT.value)),
+        mail=mail_settings(data["mail"]) if "mail" in data else None,
         **texts,
     )
+
+
+def _operations_faults(data: Mapping[str, Any]) -> list[str]:
+    faults, metrics = [], data.get("metrics_listen", "")
+    if data.get("log_format", "text") not in {form.value for form in LogFormat}:
+        faults.append(f"log_format {data['log_format']!r} is not text or json")
+    try:
+        if metrics and parse_listen(str(metrics))[0] not in ("127.0.0.1", "::1"):
+            faults.append(f"metrics_listen {metrics!r} is not on the loopback: 127.0.0.1:9464")
+        if "mail" in data:
+            mail_settings(data["mail"])
+    except (ConfigurationInvalid, InvalidValue) as error:
+        faults.append(error.what)
+    return faults
 
 
 def _workers(data: Mapping[str, Any]) -> int | None:
@@ -242,7 +266,10 @@ def with_store(text: str, *, url: str, password_file: str) -> str:
     """The text of privyseal.toml with another store; every other line stays. Empty values take their line away."""
     kept = [line for line in text.splitlines() if not re.match(r"\s*(store_url|store_password_file)\s*=", line)]
     new = {"store_url": url, "store_password_file": password_file}
-    return "\n".join([*kept, *(f"{key} = {json.dumps(value)}" for key, value in new.items() if value)]) + "\n"
+    # A table begins with its header and goes on to the end: what stands outside comes before.
+    place = next((number for number, line in enumerate(kept) if line.lstrip().startswith("[")), len(kept))
+    kept[place:place] = [f"{key} = {json.dumps(value)}" for key, value in new.items() if value]
+    return "\n".join(kept) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +359,12 @@ def passphrase_file(given: Path | None, environment: Mapping[str, str] | None = 
         credential = Path(found["CREDENTIALS_DIRECTORY"]) / _CREDENTIAL
         return credential if credential.exists() else None
     return None
+
+
+def service_manager(environment: Mapping[str, str] | None = None) -> str:
+    """The socket where systemd wants to be told how far the service is; empty without one."""
+    found = os.environ if environment is None else environment
+    return found.get("NOTIFY_SOCKET", "")
 
 
 def store_password(settings: Settings) -> str:

@@ -19,7 +19,6 @@ from privyseal.ca.ports import Signer
 from privyseal.errors import PrivysealError
 from privyseal.model.crl import CrlFacts
 from privyseal.store.approvals import ApprovalBook
-from privyseal.store.idempotency import IdempotencyBook
 
 INTERVAL_SECONDS: Final = 60.0
 DELIVERY_SECONDS: Final = 15.0
@@ -28,9 +27,8 @@ WEBHOOK_SECONDS: Final = 1.0
 """How soon an event is on its way."""
 REST_SECONDS: Final = 0.2
 """How long a wanted CRL waits for company."""
-RETENTION: Final = timedelta(days=90)
-"""How long refused attempts and challenges that nobody used are kept."""
-_PURGE_AT_ONCE: Final = 1000
+_CUT_AT_ONCE: Final = 1000
+_TALLIED_AT_ONCE, _TALLY_ROUNDS = 2000, 50
 _BLOCKS_AT_ONCE: Final = 4
 # Between reserving and recording lie milliseconds; what is open for so long met a fault and will not be recorded.
 STALE: Final = timedelta(minutes=10)
@@ -40,10 +38,19 @@ _log: Final = logging.getLogger("privyseal.worker")
 
 
 async def settle_access(application: Application) -> None:
-    """End approvals that ran out or were cut off, and forget answers to repeated requests after a day."""
+    """End approvals that ran out or were cut off."""
     if ended := await ApprovalBook(application.database, application.committer).settle():
         _log.info("%d approval(s) ran out or were cut off", ended)
-    await IdempotencyBook(application.database, application.committer).purge(most=_PURGE_AT_ONCE)
+
+
+async def _keep_house(application: Application) -> None:
+    """Forget what is past its time, and carry the counters on."""
+    for table, rows in (await application.retention.cut(most=_CUT_AT_ONCE)).items():
+        _log.info("forgot %d row(s) of %s that were past their time", rows, table)
+    for _ in range(_TALLY_ROUNDS):
+        if await application.tallies.carry_on(most=_TALLIED_AT_ONCE) < _TALLIED_AT_ONCE:
+            return
+        await asyncio.sleep(0)
 
 
 async def work_once(application: Application) -> None:
@@ -53,11 +60,8 @@ async def work_once(application: Application) -> None:
     )
     if settled:
         _log.warning("settled %d interrupted issuance(s): serials burnt and revoked as a precaution", settled)
-    kept_since = application.clock.now() - RETENTION
-    purged = await application.enrollments.purge(kept_since, most=_PURGE_AT_ONCE)
-    if purged:
-        _log.info("forgot %d refused attempts and unused challenges from before %s", purged, kept_since.date())
     await settle_access(application)
+    await _keep_house(application)
     await application.search_index.extend(most=_BLOCKS_AT_ONCE)
     if revoked := await application.bulk.carry_on(now=application.clock.now()):
         _log.warning("revoked %d certificate(s) that an interrupted revocation had left", revoked)

@@ -49,6 +49,9 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "ip": ("iproute2",),
     "ping": ("iputils-ping",),
     "initdb": ("postgresql",),
+    "promtool": ("prometheus",),
+    "systemd-analyze": ("systemd",),
+    "aiosmtpd": ("python3-aiosmtpd",),
 }
 NEEDS_PACKAGES: Final = "needs Debian packages: "  # the skip list of tests/conftest.py looks for these words
 NEEDS_ROOT: Final = "needs root: "

@@ -35,8 +35,10 @@ from privyseal.store.leases import LeaseBook
 from privyseal.store.opening import StorePlace, open_store
 from privyseal.store.profiles import ProfileBook
 from privyseal.store.restoring import check_in_step
+from privyseal.store.retention import RetentionBook
 from privyseal.store.search_index import SearchIndex
 from privyseal.store.status import StatusBook
+from privyseal.store.tallies import TallyBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,16 @@ class Application:
             base_url=self.settings.public_url,
             apart=self.apart,
         )
+
+    @property
+    def retention(self) -> RetentionBook:
+        """What is kept how long."""
+        return RetentionBook(self.database, self.committer)
+
+    @property
+    def tallies(self) -> TallyBook:
+        """Counters over the audit trail."""
+        return TallyBook(self.database, self.committer)
 
     def close(self) -> None:
         """Close the store and give up this process's identity."""

@@ -238,6 +238,10 @@ TREE: Final = Branch(
                 "resync": Leaf(f"{_CLI}.backup:resync_store", "Bring a restored store in step; then it may sign."),
             },
         ),
+        "retention": Branch(
+            "Retention: how long what is stored is kept.",
+            {"list": Leaf(f"{_CLI}.retention:list_all", "List every table, its growth and how long it is kept.")},
+        ),
         "audit": Branch(
             "The audit trail: who did what.",
             {
@@ -246,6 +250,7 @@ TREE: Final = Branch(
             },
         ),
         "explain": Leaf(f"{_CLI}.explain:command", "Explain an error code, with its runbook."),
+        "check": Leaf(f"{_CLI}.check:command", "Check this installation for a monitoring system."),
         "doctor": Leaf(f"{_CLI}.doctor:command", "Check this installation, point by point."),
     },
 )

@@ -7,10 +7,7 @@ import asyncio
 import contextlib
 import errno
 import gc
-import logging
 import socket
-import sys
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,8 +17,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.http import build_http
+from privyseal.config import LogFormat
 from privyseal.errors import AddressInUse
-from privyseal.serve.api import api_server
+from privyseal.serve.beside import NOTHING, Beside, beside_servers
+from privyseal.serve.logs import log_to_stderr
 from privyseal.serve.turns import work_at_start, work_in_turns
 from privyseal.serve.workers import Supervisor
 
@@ -161,13 +160,13 @@ def serve(
     *,
     on_ready: Callable[[str], None],
     parent: int | None = None,
-    api: socket.socket | None = None,
+    beside: Beside = NOTHING,
 ) -> None:
-    """Serve until interrupted, or until the descriptor ``parent`` ends; the REST API on ``api``.
+    """Serve until interrupted, or until the descriptor ``parent`` ends; API and metrics on the sockets ``beside``.
 
     ``on_ready`` is told the address once requests are answered.
     """
-    log_to_stderr()
+    log_to_stderr(application.settings.log_format)
     config = uvicorn.Config(
         build_http(application),
         lifespan="off",
@@ -184,7 +183,7 @@ def serve(
         backlog=_BACKLOG,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(application, uvicorn.Server(config), listener, on_ready, parent=parent, api=api))
+        runner.run(_run(application, uvicorn.Server(config), listener, on_ready, parent=parent, beside=beside))
 
 
 def serve_with_workers(
@@ -193,21 +192,22 @@ def serve_with_workers(
     opened: Callable[[], Application],
     *,
     on_ready: Callable[[str], None],
-    api: socket.socket | None = None,
+    log_format: LogFormat = LogFormat.TEXT,
+    beside: Beside = NOTHING,
 ) -> None:
     """The same in ``count`` processes, each with what ``opened`` gives it. This one only watches them."""
-    log_to_stderr()
+    log_to_stderr(log_format)
 
     def work(ready: Callable[[], None], parent: int) -> None:
         application = opened()
         try:
-            serve(application, listener, on_ready=lambda _: ready(), parent=parent, api=api)
+            serve(application, listener, on_ready=lambda _: ready(), parent=parent, beside=beside)
         finally:
             application.close()
 
     listener.listen(_BACKLOG)  # from now on nobody is turned away, also while a worker starts again
-    if api is not None:
-        api.listen(_BACKLOG)
+    for other in beside.sockets:
+        other.listen(_BACKLOG)
     Supervisor(count, work, on_ready=lambda: on_ready(_address(listener))).run()
 
 
@@ -218,12 +218,12 @@ async def _run(
     on_ready: Callable[[str], None],
     *,
     parent: int | None,
-    api: socket.socket | None,
+    beside: Beside,
 ) -> None:
     await work_at_start(application)
     worker = asyncio.create_task(work_in_turns(application))
-    beside = None if api is None else api_server(application)
-    second = None if beside is None or api is None else asyncio.create_task(beside.serve(sockets=[api]))
+    others = beside_servers(application, beside)
+    serving = [asyncio.create_task(other.serve(sockets=[place])) for other, place in others]
     if parent is not None:
         asyncio.get_running_loop().add_reader(parent, _end_with_parent, server, parent)
     # What was loaded by now lives as long as the process: keep the collector from walking it for ever.
@@ -233,9 +233,9 @@ async def _run(
     try:
         await server.serve(sockets=[listener])
     finally:
-        if beside is not None and second is not None:
-            beside.should_exit = True
-            await second
+        for (other, _), task in zip(others, serving, strict=True):
+            other.should_exit = True
+            await task
         announce.cancel()
         worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -256,15 +256,3 @@ async def _announce(server: uvicorn.Server, say: Callable[[], None]) -> None:
     while not server.started:
         await asyncio.sleep(0.01)
     say()
-
-
-def log_to_stderr() -> None:
-    """One line an event on standard error, time in UTC; systemd and containers collect it from there."""
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)

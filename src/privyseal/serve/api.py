@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's own listener: TLS, or the loopback only. It is never served where strangers fetch CRLs."""
+"""Where the API may listen: with TLS, or on the loopback only. It is never served where strangers fetch CRLs."""
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import ssl
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
-import uvicorn
-
-from privyseal.bootstrap import Application
-from privyseal.bootstrap.api import build_api
 from privyseal.config import Settings, parse_listen
 from privyseal.errors import ApiNotEncrypted, ConfigurationInvalid, UnsafePermissions
 
@@ -48,34 +42,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-class _Beside(uvicorn.Server):
-    """A server beside the main one, which minds the signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """None."""
-        yield
-
-
-def api_server(application: Application) -> uvicorn.Server:
-    """The server of the API's listener."""
-    settings = application.settings
-    return _Beside(
-        uvicorn.Config(
-            build_api(application),
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            date_header=False,
-            loop="uvloop",
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=10,
-            limit_concurrency=500,
-            ssl_certfile=settings.api_certificate or None,
-            ssl_keyfile=settings.api_key or None,
-        )
-    )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
 from privyseal.errors import EnrollmentRejected, NotFound, PrivysealError, StoreUnavailable
@@ -120,28 +119,6 @@ class EnrollmentLog:
             )
 
         await self._committer.run(work)
-
-    async def purge(self, before: datetime, *, most: int) -> int:
-        """Forget attempts that got nothing and unused challenges, from before ``before``; at most so many of each.
-
-        Certificates and the audit trail, with its row for each attempt, are kept for ever.
-        """
-
-        def work(transaction: Transaction) -> int:
-            limit = (to_seconds(before), most)
-            attempts = transaction.execute(
-                "DELETE FROM enrollments WHERE id IN (SELECT id FROM enrollments "
-                "WHERE at < ? AND state IN ('refused', 'failed') ORDER BY at LIMIT ?)",
-                limit,
-            )
-            unused = transaction.execute(
-                "DELETE FROM challenges WHERE id IN (SELECT id FROM challenges "
-                "WHERE expires_at < ? AND used_at IS NULL ORDER BY expires_at LIMIT ?)",
-                limit,
-            )
-            return attempts.rowcount + unused.rowcount
-
-        return await self._committer.run(work)
 
     def get(self, enrollment_id: int) -> EnrollmentRecord:
         """One attempt. Raises NotFound."""

@@ -66,17 +66,3 @@ class IdempotencyBook:
             transaction.execute("DELETE FROM idempotency WHERE actor = ? AND key = ?", (actor, key))
 
         await self._committer.run(work)
-
-    async def purge(self, *, most: int) -> int:
-        """Forget what is older than a day."""
-        if self._database.read_one("SELECT 1 FROM idempotency LIMIT 1") is None:
-            return 0
-
-        def work(transaction: Transaction) -> int:
-            limit = to_seconds(transaction.now) - KEPT_SECONDS
-            return transaction.execute(
-                "DELETE FROM idempotency WHERE id IN (SELECT id FROM idempotency WHERE at < ? ORDER BY at LIMIT ?)",
-                (limit, most),
-            ).rowcount
-
-        return await self._committer.run(work)

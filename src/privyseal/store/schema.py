@@ -295,6 +295,29 @@ webhook_deliveries = Table(
     sqlite_strict=True,
 )  # fmt: skip
 
+tallies = Table(
+    "tallies", metadata,
+    Column("name", Text, primary_key=True), Column("labels", Text, primary_key=True), _int("value"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+# What was told of whose end, so that it is told once for each threshold.
+notices = Table(
+    "notices", metadata,
+    Column("subject", Text, primary_key=True), Column("percent", Integer, primary_key=True), _int("at"),
+    _int("ends_at"),
+    Index("notices_ends", "ends_at"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+mails = Table(
+    "mails", metadata,
+    _id(), _int("created_at"), _text("title"), _text("body"), _text("state"), _int("due_at"), _int("attempts"),
+    _int("code"), _text("what"),
+    Index("mails_due", "due_at", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    sqlite_strict=True,
+)  # fmt: skip
+
 audit = Table(
     "audit", metadata,
     Column("seq", Integer, primary_key=True), _int("at"), _text("event"), _text("actor"), _text("target"),
