@@ -25,6 +25,7 @@ from privyseal.model.certificate import CertificateKind, CertificateRecord, Cert
 from privyseal.model.challenge import challenge_hash
 from privyseal.model.enrollment import EnrollmentRequest
 from privyseal.model.entity import EndEntity
+from privyseal.model.lifespan import why_over
 from privyseal.model.profile import CertificateProfile
 from privyseal.ra.ports import Catalog, EntityBook, Inventory
 from privyseal.x509.algorithms import algorithm_of, verify_signature
@@ -80,28 +81,30 @@ class Identification:
         raise NotAuthenticated(f"the request for profile {profile.name} brings no challenge password")
 
     async def _fresh(self, secret: str, profile: CertificateProfile, now: datetime) -> bool:
-        found = await self._entities.challenge(challenge_hash(secret))
-        return found is not None and found.used_at is None and found.expires_at > now and found.profile == profile.name
+        promised = await self._entities.promised(challenge_hash(secret))
+        if promised is None:
+            return False
+        found, _ = promised
+        return found.used_at is None and found.is_good(now) and found.profile == profile.name
 
     async def _by_challenge(self, secret: str, profile: CertificateProfile, now: datetime) -> Applicant:
         digest = challenge_hash(secret)
-        found = await self._entities.challenge(digest)
-        if found is None:
+        promised = await self._entities.promised(digest)
+        if promised is None:
             raise ChallengeUnknown(f"a request for profile {profile.name} brought a challenge that was never issued")
+        found, entity = promised
         if found.profile != profile.name:
             raise ChallengeOfOtherProfile(
                 f"the challenge is for profile {found.profile}, the request came to {profile.name}"
             )
-        entity = await self._entities.entity(found.entity_id)
         if found.used_at is not None:
             raise ChallengeUsed(
                 f"the challenge of {entity.name} was already used at {found.used_at:%Y-%m-%dT%H:%M:%SZ}"
             )
-        if found.expires_at <= now:
-            late = int((now - found.expires_at).total_seconds())
+        if not found.is_good(now):
             raise ChallengeExpired(
                 f"the challenge of {entity.name}, made {found.created_at:%Y-%m-%dT%H:%M:%SZ}, "
-                f"expired {late} s before the request arrived"
+                f"{why_over(found.expires_at, now=now)}; the request arrived at {now:%Y-%m-%dT%H:%M:%SZ}"
             )
         entity.require_enabled()
         return Applicant(entity, f"challenge:{found.id}", challenge_evidence(digest), found.id)

@@ -49,8 +49,8 @@ class EntityBook(Protocol):
     async def entity(self, entity_id: int) -> EndEntity:
         """Raises NotFound."""
 
-    async def challenge(self, digest: bytes) -> Challenge | None:
-        """The challenge whose secret has this hash, or None."""
+    async def promised(self, digest: bytes) -> tuple[Challenge, EndEntity] | None:
+        """The challenge whose secret has this hash and whom it is bound to, or None."""
 
 
 class Directory(Protocol):

@@ -32,7 +32,11 @@ def guard_issuer(transaction: Transaction, issuer_id: int, claim: Claim) -> None
     if issuer_id == _SELF_SIGNED:
         return
     purpose = Purpose.CROSS if claim.protocol == CROSS else _PURPOSES[claim.kind]
-    own = transaction.one("SELECT version, state FROM authorities WHERE id = ? AND deleted_at IS NULL", (issuer_id,))
+    if issuer_id not in transaction.issuers:
+        transaction.issuers[issuer_id] = transaction.one(
+            "SELECT version, state FROM authorities WHERE id = ? AND deleted_at IS NULL", (issuer_id,)
+        )
+    own = transaction.issuers[issuer_id]
     if own is not None and claim.issuer_version in (0, own[0]) and may_sign(CaState(own[1]), purpose):
         return  # nearly always: every issuance comes by here
     rows = transaction.execute(

@@ -49,6 +49,8 @@ class CertificateLedger:
         self._database = database
         self._committer = committer
         self._instance = instance
+        self._any_blocked = (-1, True)
+        """As of which version of the store, and whether any key is blocked: mostly none is."""
         row = database.read_one("SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'serial_floor'")
         self._serial_floor = 0 if row is None else int(row[0])
 
@@ -80,6 +82,11 @@ class CertificateLedger:
 
     def key_is_blocked(self, key_hash: bytes) -> bool:
         """See ``ra.ports.Inventory``."""
+        version = self._database.recent_version()
+        if version != self._any_blocked[0]:
+            self._any_blocked = (version, self._database.read_one("SELECT 1 FROM blocked_keys LIMIT 1") is not None)
+        if not self._any_blocked[1]:
+            return False
         return self._database.read_one("SELECT 1 FROM blocked_keys WHERE key_hash = ?", (key_hash,)) is not None
 
     def by_serial(self, issuer_id: int, serial: int) -> CertificateRecord | None:

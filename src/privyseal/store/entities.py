@@ -22,7 +22,11 @@ from privyseal.x509.sid import Sid
 
 _ENTITY = "SELECT id, kind, name, attributes, enabled, directory, object_sid, blocked FROM entities"
 _NOTHING: frozenset[str] = frozenset()
-_CHALLENGE = "SELECT id, profile, entity_id, created_at, expires_at, used_at FROM challenges"
+_PROMISED = (
+    "SELECT e.id, e.kind, e.name, e.attributes, e.enabled, e.directory, e.object_sid, e.blocked, "
+    "c.id, c.profile, c.created_at, c.expires_at, c.used_at "
+    "FROM challenges c JOIN entities e ON e.id = c.entity_id WHERE c.hash = ?"
+)
 
 
 class EntityBook:
@@ -40,20 +44,22 @@ class EntityBook:
         await self._committer.turn()
         return _entity(row)
 
-    async def challenge(self, digest: bytes) -> Challenge | None:
-        """The challenge whose secret has this hash, or None."""
-        row = self._database.read_one(f"{_CHALLENGE} WHERE hash = ?", (digest,))
+    async def promised(self, digest: bytes) -> tuple[Challenge, EndEntity] | None:
+        """The challenge whose secret has this hash and whom it is bound to, or None."""
+        row = self._database.read_one(_PROMISED, (digest,))
+        await self._committer.turn()
         if row is None:
             return None
-        used = None if row[5] is None else from_seconds(row[5])
-        return Challenge(
-            id=row[0],
-            profile=row[1],
-            entity_id=row[2],
-            created_at=from_seconds(row[3]),
-            expires_at=from_seconds(row[4]),
+        used = None if row[12] is None else from_seconds(row[12])
+        challenge = Challenge(
+            id=row[8],
+            profile=row[9],
+            entity_id=row[0],
+            created_at=from_seconds(row[10]),
+            expires_at=from_seconds(row[11]),
             used_at=used,
         )
+        return challenge, _entity(row)
 
     def named(self, kind: EntityKind, name: str) -> EndEntity:
         """The device or user of this name. Raises NotFound."""
@@ -146,21 +152,11 @@ class EntityBook:
 
         return await self._committer.run(work)
 
-    async def block(self, blocks: Collection[tuple[int, str]], *, actor: str) -> None:
-        """Keep entities from further certificates of a profile: pairs of entity id and profile name."""
-        await self._committer.run(lambda transaction: _set_blocks(transaction, blocks, actor=actor, on=True))
-
     async def unblock(self, entity: EndEntity, profiles: Collection[str], *, actor: str) -> EndEntity:
         """Let an entity have certificates of these profiles again."""
         blocks = [(entity.id, profile) for profile in profiles]
-        await self._committer.run(lambda transaction: _set_blocks(transaction, blocks, actor=actor, on=False))
+        await self._committer.run(lambda transaction: set_blocks(transaction, blocks, actor=actor, on=False))
         return self.named(entity.kind, entity.name)
-
-    async def unblock_id(self, entity_id: int, profile: str, *, actor: str) -> None:
-        """Let the entity of this id have certificates of a profile again."""
-        await self._committer.run(
-            lambda transaction: _set_blocks(transaction, [(entity_id, profile)], actor=actor, on=False)
-        )
 
     async def create_challenge(
         self, digest: bytes, *, profile: str, entity: EndEntity, expires_at: datetime, actor: str
@@ -184,12 +180,27 @@ class EntityBook:
         await self._committer.run(work)
 
 
-def _set_blocks(transaction: Transaction, blocks: Collection[tuple[int, str]], *, actor: str, on: bool) -> None:
+def entity_of(transaction: Transaction, entity_id: int) -> EndEntity | None:
+    """A device or user as it is in this transaction."""
+    row = transaction.one(f"{_ENTITY} WHERE id = ?", (entity_id,))
+    return None if row is None else _entity(row)
+
+
+def set_blocks(transaction: Transaction, blocks: Collection[tuple[int, str]], *, actor: str, on: bool) -> None:
+    """Keep entities from further certificates of a profile, or let them in again: pairs of entity id and profile.
+
+    Whoever lets an entity in takes that from every revocation that kept it out.
+    """
     for entity_id, profile in sorted(blocks):
-        row = transaction.one(f"{_ENTITY} WHERE id = ?", (entity_id,))
-        if row is None:
+        entity = entity_of(transaction, entity_id)
+        if entity is None:
             continue
-        entity = _entity(row)
+        if not on:
+            transaction.execute(
+                "UPDATE revocations SET keeps_out = NULL WHERE keeps_out = 1 AND certificate_id IN "
+                "(SELECT id FROM certificates WHERE entity_id = ? AND profile = ?)",
+                (entity_id, profile),
+            )
         blocked = entity.blocked | {profile} if on else entity.blocked - {profile}
         if blocked == entity.blocked:
             continue

@@ -23,6 +23,8 @@ class Transaction:
         self._head: tuple[int, bytes] = (seq, digest)
         self._written = seq
         self._rows: list[tuple[Any, ...]] = []
+        self.issuers: dict[int, Row | None] = {}
+        """What ``authority_guard`` read, once for all certificates of a transaction, until it changes a CA."""
 
     @property
     def head(self) -> tuple[int, bytes]:
@@ -32,6 +34,7 @@ class Transaction:
     def rewind(self, head: tuple[int, bytes]) -> None:
         """Forget audit rows after ``head``, because their savepoint was rolled back."""
         self._head = head
+        self.issuers.clear()
         del self._rows[head[0] - self._written :]
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> Cursor:
@@ -65,5 +68,6 @@ class Transaction:
 
 
 def bump_catalog(transaction: Transaction) -> None:
-    """Tell every process that profiles or CAs changed, so that they read them afresh."""
+    """Tell every process that profiles or CAs changed, so that they read them afresh; this transaction as well."""
+    transaction.issuers.clear()
     transaction.execute("UPDATE meta SET value = CAST(value AS BIGINT) + 1 WHERE key = 'catalog'")
