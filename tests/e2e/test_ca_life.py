@@ -14,7 +14,6 @@ from cryptography.x509 import ocsp
 from privyseal.administration.desk import Done, Previewed
 from privyseal.administration.sign_in import local_actor
 from privyseal.bootstrap.administration import Administration
-from privyseal.ca.lifecycle import CaEvent
 from privyseal.errors import (
     ActBlocked,
     AuthorityInUse,
@@ -35,7 +34,6 @@ from privyseal.model.revocation import CrlReason
 from privyseal.protocols.scep import client
 from privyseal.protocols.scep.messages import PkiStatus, Reply
 from privyseal.store.authority_guard import guard_issuer
-from privyseal.store.authority_life import shift
 from privyseal.store.unit import Transaction
 from privyseal.x509.bundle import read_bundle
 from privyseal.x509.certificate import read_certificate
@@ -399,19 +397,3 @@ def test_a_ca_that_another_process_paused_a_moment_ago_reserves_nothing(installa
             with pytest.raises(IssuerPaused, match="a moment ago"):
                 installation.run(installation.app.committer.run(reserve))
     assert installation.count("certificates") == before
-
-
-def test_a_ca_that_is_paused_in_the_same_transaction_reserves_nothing_after_it(installation: Installation) -> None:
-    """Certificates of one transaction share what was read of their CA, until the transaction changes a CA."""
-    form = installation.app.catalog.form("wifi-device")
-    claim = Claim(kind=CertificateKind.END_ENTITY, protocol="scep", requester="test", issuer_version=1)
-    row = (form.issuer.record.id, ISSUING_CA, 1, "active")
-
-    def both(transaction: Transaction) -> None:
-        guard_issuer(transaction, form.issuer.id, claim)
-        shift(transaction, row, CaEvent.PAUSE, actor="test")
-        guard_issuer(transaction, form.issuer.id, claim)
-
-    with pytest.raises(IssuerPaused, match="a moment ago"):
-        installation.run(installation.app.committer.run(both))
-    assert state(installation) is CaState.ACTIVE
