@@ -18,6 +18,7 @@ from privyseal.ca.issuer import Issuer
 from privyseal.ca.ports import Signer
 from privyseal.errors import PrivysealError
 from privyseal.model.crl import CrlFacts
+from privyseal.store.ahead import AheadBook
 from privyseal.store.approvals import ApprovalBook
 
 INTERVAL_SECONDS: Final = 60.0
@@ -61,6 +62,8 @@ async def work_once(application: Application) -> None:
     if settled:
         _log.warning("settled %d interrupted issuance(s): serials burnt and revoked as a precaution", settled)
     await settle_access(application)
+    if put_off := await AheadBook(application.database, application.committer).make_due(now=application.clock.now()):
+        _log.warning("a clock ran ahead: %d thing(s) that it had put off are due now", put_off)
     await _keep_house(application)
     await application.search_index.extend(most=_BLOCKS_AT_ONCE)
     if revoked := await application.bulk.carry_on(now=application.clock.now()):

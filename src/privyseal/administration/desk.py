@@ -25,6 +25,7 @@ from privyseal.errors import (
 )
 from privyseal.model.access import Actor, Permission, check_permission
 from privyseal.model.approval import APPROVAL_LIFE, Approval, ApprovalState, FourEyes
+from privyseal.model.lifespan import is_good
 from privyseal.model.preview import Preview
 
 
@@ -147,7 +148,8 @@ class Desk:
         check_permission(actor, Permission.APPROVAL_DECIDE, approval.preview.labels)
         if approval.requested_by == actor.person or approval.requester == actor.name:
             raise OwnApproval(f"approval {approval_id} was asked for by {approval.requester}, of {actor.person}")
-        if approval.state is not ApprovalState.WAITING or approval.expires_at <= self._clock.now():
+        good = is_good(approval.created_at, approval.expires_at, now=self._clock.now())
+        if approval.state is not ApprovalState.WAITING or not good:
             raise ApprovalOver(f"approval {approval_id} is {approval.state.value}, asked for at {approval.created_at}")
         return approval
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from privyseal.ca.ports import Clock
 from privyseal.errors import TokenExpired, TokenRefused
 from privyseal.model.access import Actor, Grant, Role, narrowed, parse_person
+from privyseal.model.lifespan import is_good, why_over
 from privyseal.model.token import Token, token_digest
 
 
@@ -40,8 +41,8 @@ class SignIn:
             raise TokenRefused("no token has this secret")
         if token.revoked_at is not None:
             raise TokenRefused(f"token {token.name} was revoked at {token.revoked_at:%Y-%m-%dT%H:%M:%SZ}")
-        if token.expires_at <= self._clock.now():
-            raise TokenExpired(f"token {token.name} expired at {token.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+        if not is_good(token.created_at, token.expires_at, now=(now := self._clock.now())):
+            raise TokenExpired(f"token {token.name} {why_over(token.expires_at, now=now)}")
         grants = narrowed(token.grants, self._roles.grants_of(token.owner))
         return Actor(f"token:{token.name}", grants, token.owner), token
 

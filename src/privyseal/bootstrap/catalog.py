@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from privyseal.adapters.keys import FileKeyStore
@@ -45,7 +47,7 @@ class LiveCatalog:
         self._crosses: tuple[CrossCertificate, ...] = ()
         self._forms: dict[tuple[str, int], CertificateForm] = {}
         self._signers: dict[int, Signer] = {}
-        self._services: dict[tuple[int, CertificateKind], tuple[ServiceRecord, ...]] = {}
+        self._services: dict[tuple[int, CertificateKind], tuple[datetime, tuple[ServiceRecord, ...]]] = {}
 
     def refresh(self) -> int:
         """Drop what is stale; returns the catalog's version. Costs next to nothing when nobody wrote."""
@@ -114,13 +116,15 @@ class LiveCatalog:
         return self.unlocked().transport_key(service.key_ref)
 
     def services(self, issuer_id: int, kind: CertificateKind) -> tuple[ServiceRecord, ...]:
-        """Unexpired services of one kind, newest first."""
+        """Unexpired services of one kind, newest first; those made under a clock that ran ahead come last."""
         self.refresh()
         now = self._clock.now()
         key = (issuer_id, kind)
-        if key not in self._services:
-            self._services[key] = self._authorities.services(issuer_id, kind, now=now)
-        return tuple(service for service in self._services[key] if service.not_after > now)
+        # Read again when the clock was set back: what had expired under the wrong one is good again.
+        if key not in self._services or self._services[key][0] > now:
+            self._services[key] = (now, self._authorities.services(issuer_id, kind, now=now))
+        good = [service for service in self._services[key][1] if service.not_after > now]
+        return tuple(sorted(good, key=lambda service: service.not_before > now))
 
     def transport_services(self, issuer: Issuer) -> tuple[ServiceRecord, ...]:
         """RA certificates that a device may encrypt to: those of the CA version, newest first, then of older ones.

@@ -80,7 +80,7 @@ class _Kept:
     body: bytes
     statuses: tuple[tuple[str, Revocation | None] | None, ...]
     asked: tuple[tuple[int, int], ...]
-    fresh_until: datetime
+    made_at: datetime
     version: int
     headers: tuple[tuple[bytes, bytes], ...]
 
@@ -109,7 +109,7 @@ class OcspEndpoint:
     async def _answer(self, raw: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         now, version = self._clock.now(), self._status.version()
         kept = self._kept.get(raw)
-        if kept is not None and now < kept.fresh_until:
+        if kept is not None and kept.made_at <= now < kept.made_at + _KEEP:
             if kept.version == version:
                 return kept.body, kept.headers
             if tuple(self._status.status(*asked) for asked in kept.asked) == kept.statuses:
@@ -146,7 +146,7 @@ class OcspEndpoint:
             if len(self._kept) >= _MOST_KEPT:
                 for stale in list(self._kept)[: _MOST_KEPT // 2]:
                     del self._kept[stale]
-            self._kept[raw] = _Kept(body, statuses, asked, moment + _KEEP, version, headers)
+            self._kept[raw] = _Kept(body, statuses, asked, moment, version, headers)
             return body, headers
         return body, () if request.nonce else headers
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from privyseal.model.lifespan import is_good
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
@@ -18,6 +20,10 @@ class Challenge:
     created_at: datetime
     expires_at: datetime
     used_at: datetime | None
+
+    def is_good(self, now: datetime) -> bool:
+        """Whether it is not over yet, used or not."""
+        return is_good(self.created_at, self.expires_at, now=now)
 
 
 def challenge_hash(secret: str) -> bytes:

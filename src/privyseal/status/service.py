@@ -73,14 +73,15 @@ class StatusService:
     ) -> CrlFacts:
         """Revoke, and wait for the CRL that says so."""
         await self.enter(issuer, serial, reason=reason, invalid_since=invalid_since, actor=actor)
-        return await self._published(issuer, signer, serial)
+        return await self.told(issuer, signer, serial)
 
     async def release(self, issuer: Issuer, serial: int, *, signer: Signer, actor: str) -> CrlFacts:
         """End a hold, and wait for the CRL that says so. OCSP says good from the same moment."""
         await self._ledger.release(issuer.id, serial, actor=actor)
-        return await self._published(issuer, signer, serial)
+        return await self.told(issuer, signer, serial)
 
-    async def _published(self, issuer: Issuer, signer: Signer, serial: int) -> CrlFacts:
+    async def told(self, issuer: Issuer, signer: Signer, serial: int) -> CrlFacts:
+        """The CRL that says what is stored of this serial, published now if it is not yet. Raises NotFound."""
         rules = issuer.record.crl
         shard = rules.shard_of(serial)
         await self.publish_due(issuer, signer, shards=(shard,))
@@ -90,7 +91,10 @@ class StatusService:
         return facts
 
     def due(self, issuer: Issuer, *, shards: Iterable[int] | None = None) -> tuple[CrlScope, ...]:
-        """The CRLs that are missing, lack a change, or are older than their interval; bases before deltas."""
+        """The CRLs that are missing, lack a change, or are older than their interval; bases before deltas.
+
+        One that is not valid yet was made under a clock that ran ahead: nobody accepts it now, so it is due as well.
+        """
         return tuple(
             scope
             for shard in (issuer.record.crl.all_shards if shards is None else shards)
@@ -104,7 +108,7 @@ class StatusService:
         changed = self._crls.last_change(issuer.id, shard)
         base_due = (
             base is None
-            or now >= base.this_update + rules.publish_every
+            or not base.this_update <= now < base.this_update + rules.publish_every
             # Where there are deltas a change is told by the next of them; the first comes with a base that names it.
             or (delta is None if rules.delta is not None else changed >= base.number)
         )
@@ -117,7 +121,7 @@ class StatusService:
             or delta is None
             or base is None
             or max(changed, base.number) >= delta.number
-            or now >= delta.this_update + rules.delta.publish_every
+            or not delta.this_update <= now < delta.this_update + rules.delta.publish_every
         ):
             yield CrlScope(delta=True)
 

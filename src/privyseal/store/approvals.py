@@ -18,6 +18,7 @@ from privyseal.model.approval import (
     preview_to_data,
 )
 from privyseal.model.audit import AuditEvent
+from privyseal.model.lifespan import TOLERANCE
 from privyseal.model.preview import Preview
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
@@ -117,11 +118,11 @@ class ApprovalBook:
 
         def work(transaction: Transaction) -> int:
             now = to_seconds(transaction.now)
-            cut = to_seconds(transaction.now - UNDONE_AFTER)
+            cut, ahead = to_seconds(transaction.now - UNDONE_AFTER), to_seconds(transaction.now + TOLERANCE)
             rows = transaction.execute(
-                "SELECT id, state FROM approvals WHERE (state = 'waiting' AND expires_at <= ?) "
-                "OR (state = 'approved' AND decided_at <= ?) ORDER BY id LIMIT ?",
-                (now, cut, _AT_ONCE),
+                "SELECT id, state FROM approvals WHERE (state = 'waiting' AND (expires_at <= ? OR created_at > ?)) "
+                "OR (state = 'approved' AND (decided_at <= ? OR decided_at > ?)) ORDER BY id LIMIT ?",
+                (now, ahead, cut, ahead, _AT_ONCE),
             ).fetchall()
             for approval_id, state in rows:
                 end = ApprovalState.EXPIRED if state == "waiting" else ApprovalState.FAILED

@@ -171,7 +171,7 @@ class AuthorityBook:
         await self._committer.run(work)
 
     def services(self, issuer_id: int, kind: CertificateKind, *, now: datetime) -> tuple[ServiceRecord, ...]:
-        """Unexpired services of one kind, newest first."""
+        """Unexpired services of one kind, newest first, also those that are not valid yet."""
         rows = self._database.read(
             "SELECT id, issuer_id, kind, certificate, key_ref, not_before, not_after FROM services "
             "WHERE issuer_id = ? AND kind = ? AND not_after > ? ORDER BY id DESC",

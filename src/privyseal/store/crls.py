@@ -243,10 +243,10 @@ def _publish(
     older = transaction.execute(
         "UPDATE crls SET state = CASE state WHEN 'reserved' THEN 'abandoned' ELSE 'superseded' END "
         f"WHERE issuer_id = ? AND shard = ? AND {_LIVE} AND number < ? AND base_number {_kind(facts.scope.delta)} "
-        "RETURNING number, octets",
+        "RETURNING number, octets, this_update",
         (issuer_id, facts.shard, number),
     ).fetchall()
-    for old, size in older:
+    for old, size, _ in older:
         if 0 < size <= _PART:
             transaction.execute("DELETE FROM crl_parts WHERE issuer_id = ? AND number = ?", (issuer_id, old))
     if not facts.scope.delta:
@@ -257,10 +257,14 @@ def _publish(
     detail: dict[str, object] = {"number": number, "octets": octets}
     detail |= {"shard": facts.shard} if facts.shard else {}
     detail |= {"base": facts.base_number} if facts.base_number is not None else {}
+    before = max((from_seconds(this_update) for _, _, this_update in older), default=facts.this_update)
+    if before > facts.this_update:
+        # A clock was set back. Numbers rise all the same; whoever compares dates finds the reason here.
+        detail |= {"this_update": facts.this_update.isoformat(), "earlier_than": before.isoformat()}
     transaction.audit(
         AuditEvent(event="crl.published", actor="service:crl", target=f"issuer:{issuer_id}", detail=detail)
     )
-    return facts, any(size > _PART or size == 0 for _, size in older)
+    return facts, any(size > _PART or size == 0 for _, size, _ in older)
 
 
 def _facts(row: Row) -> CrlFacts:
