@@ -109,7 +109,7 @@ def test_a_hold_and_its_release(line: CommandLine) -> None:
     again = line("certificate", "release", serial, "-o", "json")
     assert (again.code, again.error["code"]) == (6, 6401)
     assert line("certificate", "revoke", str(line.json("ca", "get", "plain")["serial"]), "--reason",
-                "certificate-hold", "-o", "json").error["code"] == 6404  # fmt: skip
+                "certificate-hold", "-o", "json").error["code"] == 6303  # fmt: skip
 
 
 def test_ca_set_changes_intervals_and_turns_deltas_on_but_not_off_while_they_are_named(line: CommandLine) -> None:

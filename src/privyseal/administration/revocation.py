@@ -14,7 +14,15 @@ from typing import Any, Protocol
 from privyseal.administration.act import SecondPerson
 from privyseal.administration.parameters import Parameters
 from privyseal.ca.ports import Clock
-from privyseal.errors import AlreadyRevoked, InvalidValue, NotIssued, SelectionChanged, TooManySelected
+from privyseal.errors import (
+    AlreadyRevoked,
+    CertificateOfCa,
+    InvalidValue,
+    NotIssued,
+    NotOnHold,
+    SelectionChanged,
+    TooManySelected,
+)
 from privyseal.model.access import Permission
 from privyseal.model.bulk import (
     BLAST_RADIUS,
@@ -31,6 +39,7 @@ from privyseal.model.certificate import (
     format_serial,
     parse_serial,
 )
+from privyseal.model.enrollment import CROSS
 from privyseal.model.entity import EndEntity, EntityKind
 from privyseal.model.preview import Preview
 from privyseal.model.revocation import CrlReason, Revocation
@@ -38,6 +47,7 @@ from privyseal.model.search.grammar import parse_search
 from privyseal.model.search.query import Among, Field, Search, Status
 
 _NAMED = 10
+_PINNED_FOR = 366 * 86400
 _FINAL = "a revocation is final: a certificate that was revoked by mistake has to be issued anew"
 
 
@@ -60,10 +70,10 @@ class Revocations(Protocol):
     async def revoke(
         self, records: Sequence[CertificateRecord], *, revocation: Revocation, block: bool, actor: str
     ) -> None:
-        """Revoke each; with ``block`` the entities are kept out first. Raises AlreadyRevoked and its kin."""
+        """Revoke each; with ``block`` its entity is kept out at once. Raises AlreadyRevoked and its kin."""
 
     async def release(self, record: CertificateRecord, *, actor: str) -> None:
-        """End a hold, and let the entity in again. Raises NotOnHold."""
+        """End a hold, and let the entity in again unless another revocation keeps it out. Raises NotOnHold, WeakKey."""
 
     async def begin(self, ids: Sequence[int], plan: BulkRevocation) -> BulkRevocation:
         """Store the selection and the intent. The same selection again, while it is under way, goes on instead."""
@@ -110,8 +120,7 @@ class RevokeCertificate:
     async def perform(self, parameters: Mapping[str, Any], *, actor: str) -> Mapping[str, Any]:
         """See ``Act``."""
         record, revocation, block = await self._asked(parameters)
-        if _is_final(record, revocation.reason):
-            raise AlreadyRevoked(f"certificate {format_serial(record.serial)} is revoked since {_at(record)}")
+        check_not_final(record, revocation.reason)
         await self._revocations.revoke([record], revocation=revocation, block=block, actor=actor)
         return {
             "serial": format_serial(record.serial),
@@ -124,6 +133,9 @@ class RevokeCertificate:
         asked = Parameters(parameters, {"serial", "ca", "reason", "invalid_since", "block"})
         revocation = _revocation(asked, self._clock)
         record = await _one(asked, self._found, self._clock)
+        if record.kind is CertificateKind.CA and record.protocol != CROSS:
+            # Revoking a CA is another act: it takes other rights, a second person, and looks at what hangs on it.
+            raise CertificateOfCa(f"certificate {format_serial(record.serial)} ({record.subject}) is that of a CA")
         return record, revocation, _block(asked, revocation.reason)
 
 
@@ -142,11 +154,10 @@ class ReleaseCertificate:
     async def preview(self, parameters: Mapping[str, Any]) -> Preview:
         """See ``Act``."""
         record = await self._asked(parameters)
-        held = record.revocation is not None and record.revocation.reason is CrlReason.CERTIFICATE_HOLD
         return Preview(
             summary=f"end the hold of certificate {format_serial(record.serial)} of {record.issuer}",
             effects=("OCSP says good at once, the next CRL leaves it out",),
-            blockers=() if held else ("it is not on hold",),
+            blockers=() if _is_held(record) else ("it is not on hold",),
         )
 
     async def perform(self, parameters: Mapping[str, Any], *, actor: str) -> Mapping[str, Any]:
@@ -228,7 +239,10 @@ class RevokeMany:
 
     async def _selected(self, asked: Parameters) -> tuple[list[int], dict[str, str | int]]:
         """The ids, and what pins them. Raises SelectionChanged when they are not those that were pinned."""
-        at = asked.number("at", int(self._clock.now().timestamp()))
+        now = int(self._clock.now().timestamp())
+        at = asked.number("at", now)
+        if not now - _PINNED_FOR <= at <= now + _PINNED_FOR:
+            raise InvalidValue(f"at {at} is not a moment in seconds since 1970 within a year of now")
         search = parse_search(asked.text("where"), now=datetime.fromtimestamp(at, UTC))
         if not search.clauses:
             raise InvalidValue("the search is empty and would select everything; name at least one word")
@@ -340,12 +354,25 @@ def _effects(sample: Sequence[CertificateRecord], tally: Tally, *, block: bool) 
     return tuple(effects)
 
 
+def check_not_final(record: CertificateRecord, reason: CrlReason) -> None:
+    """Raise AlreadyRevoked unless it may be revoked for this reason."""
+    if _is_final(record, reason):
+        raise AlreadyRevoked(f"certificate {format_serial(record.serial)} is revoked since {_at(record)}")
+
+
+def check_on_hold(record: CertificateRecord) -> None:
+    """Raise NotOnHold unless there is a hold that could end."""
+    if not _is_held(record):
+        raise NotOnHold(f"certificate {format_serial(record.serial)} is not on hold")
+
+
+def _is_held(record: CertificateRecord) -> bool:
+    return record.revocation is not None and record.revocation.reason is CrlReason.CERTIFICATE_HOLD
+
+
 def _is_final(record: CertificateRecord, reason: CrlReason) -> bool:
     """A hold may become another revocation; no other revocation becomes anything."""
-    if record.revocation is None:
-        return False
-    held = record.revocation.reason is CrlReason.CERTIFICATE_HOLD
-    return not held or reason is CrlReason.CERTIFICATE_HOLD
+    return record.revocation is not None and (not _is_held(record) or reason is CrlReason.CERTIFICATE_HOLD)
 
 
 def _at(record: CertificateRecord) -> str:

@@ -91,7 +91,7 @@ class Application:
             self.committer,
             inventory=self.inventory,
             status=self.status_book,
-            entities=self.entities,
+            changed=self.crl_wanted.set,
             clock=self.clock,
         )
 

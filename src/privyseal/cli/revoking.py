@@ -12,18 +12,24 @@ import click
 from cryptography import x509
 
 from privyseal.adapters.relying_party import check_crl, check_delta, check_ocsp
+from privyseal.administration.revocation import (
+    ReleaseCertificate,
+    RevokeCertificate,
+    check_not_final,
+    check_on_hold,
+)
 from privyseal.bootstrap import Application
 from privyseal.ca.issuer import Issuer
 from privyseal.cli import remote
+from privyseal.cli.acts import submit
 from privyseal.cli.certificates import certificate_item, find
 from privyseal.cli.output import moment, show_item
 from privyseal.cli.session import Session
 from privyseal.cli.values import REASON
 from privyseal.cli.verb import verb
 from privyseal.endpoints.ocsp import VALIDITY
-from privyseal.errors import AlreadyRevoked, InvalidValue, RevocationNotSeen
-from privyseal.model.bulk import blocks_by_default
-from privyseal.model.certificate import CertificateKind, CertificateRecord, format_serial
+from privyseal.errors import InvalidValue, RevocationNotSeen
+from privyseal.model.certificate import CertificateRecord, format_serial
 from privyseal.model.crl import CrlFacts
 from privyseal.model.revocation import CrlReason
 from privyseal.status.forecast import Forecast, forecast
@@ -64,7 +70,7 @@ def revoke(
     With reason certificate-hold it can be released again. A relying party that holds an older CRL goes on accepting
     the certificate until that CRL ends. Without --block or --no-block the reason decides whether the device may
     enroll again by the same profile: unspecified and superseded let it, every other reason keeps it out until
-    `device unblock` or `user unblock`. A CA whose own certificate is revoked issues nothing more.
+    `device unblock` or `user unblock`. A CA is revoked by `ca revoke`.
     """
     since = None if invalid_since is None else _time(invalid_since)
     if session.remote() is not None and not (dry_run or prove):
@@ -77,23 +83,21 @@ def revoke(
             )
         issuer, record = find(application, serial, ca=ca)
         out_there = _forecast(application, issuer, record)
+        check_not_final(record, CrlReason.parse(reason))
         if dry_run:
-            if record.revocation is not None:
-                raise AlreadyRevoked(f"certificate {format_serial(record.serial)} is already revoked")
             show_item(session, {**_shown(application, issuer, record), **_forecast_item(out_there)})
             _say_forecast(session, out_there)
             return
-        _keep_out(session, application, record, block, CrlReason.parse(reason))
-        published = asyncio.run(
-            application.status.revoke(
-                issuer,
-                record.serial,
-                signer=application.catalog.signer(issuer.id),
-                reason=CrlReason.parse(reason),
-                invalid_since=since,
-                actor=session.actor,
-            )
-        )
+        asked = {
+            "serial": format_serial(record.serial),
+            "ca": issuer.record.name,
+            "reason": reason,
+            "invalid_since": "" if since is None else since.isoformat(),
+            "block": "default" if block is None else "yes" if block else "no",
+        }
+        signer = application.catalog.signer(issuer.id)
+        done = submit(session, application, RevokeCertificate.name, asked)
+        published = asyncio.run(application.status.told(issuer, signer, record.serial))
         item = _shown(application, issuer, record) | _published_item(published) | _forecast_item(out_there)
         proof = _prove(application, issuer, record, revoked=True) if prove else None
         show_item(session, item | (proof or {}))
@@ -101,8 +105,8 @@ def revoke(
     _say_forecast(session, out_there)
     if proof is not None:
         session.say(f"  note  the public URLs show it since {proof['seen_at']}")
-    if record.kind is CertificateKind.CA:
-        session.say("  note  the CA issues nothing more; its CRL and OCSP answers go on")
+    if done is not None and done["blocked"]:
+        session.say(f"  note  {record.entity} gets no further certificate of {record.profile} until it is unblocked")
     session.say(f"  next  privyseal certificate status {item['serial']}")
 
 
@@ -113,36 +117,22 @@ def revoke(
 def release(session: Session, serial: str, ca: str | None, prove: bool) -> None:
     """End a hold: the certificate is good again. OCSP says so at once, and the next CRL leaves it out.
 
-    The device or user may enroll again. Delta CRLs say removeFromCRL.
+    The device or user may enroll again, unless another revocation keeps it out. Delta CRLs say removeFromCRL.
 
     Only reason certificate-hold can be released; every other revocation is final.
     """
     with session.application(keys=True) as application:
         issuer, record = find(application, serial, ca=ca)
         signer = application.catalog.signer(issuer.id)
-        published = asyncio.run(
-            application.status.release(issuer, record.serial, signer=signer, actor=session.actor)
-        )  # fmt: skip
+        check_on_hold(record)
+        asked = {"serial": format_serial(record.serial), "ca": issuer.record.name}
+        submit(session, application, ReleaseCertificate.name, asked)
+        published = asyncio.run(application.status.told(issuer, signer, record.serial))
         item = _shown(application, issuer, record) | _published_item(published)
-        if record.entity_id is not None and record.profile:
-            work = application.entities.unblock_id(record.entity_id, record.profile, actor=session.actor)
-            asyncio.run(work)
         proof = _prove(application, issuer, record, revoked=False) if prove else {}
         show_item(session, item | proof)
     session.done(f"released {item['serial']}; CRL {published.number} of {issuer.record.name} says so")
     session.say("  note  who holds an older CRL refuses it until that one ends, or looks for a newer one")
-
-
-def _keep_out(
-    session: Session, application: Application, record: CertificateRecord, block: bool | None, reason: CrlReason
-) -> None:
-    """Before the revocation, so that nobody slips in between: no further certificate of the same profile."""
-    final = record.revocation is not None and record.revocation.reason is not CrlReason.CERTIFICATE_HOLD
-    if record.entity_id is None or not record.profile or final:
-        return
-    if blocks_by_default(reason) if block is None else block:
-        asyncio.run(application.entities.block({(record.entity_id, record.profile)}, actor=session.actor))
-        session.say(f"  note  {record.entity} gets no further certificate of {record.profile} until it is unblocked")
 
 
 def _forecast(application: Application, issuer: Issuer, record: CertificateRecord) -> Forecast:

@@ -287,6 +287,13 @@ class NotIssued(StateError):
     default_mend = ("look for it: privyseal certificate list",)
 
 
+class CertificateOfCa(PolicyError):
+    code = 6303
+    title = "A CA is not revoked by its certificate's serial"
+    default_why = "revoking a CA takes the rights, the preview and the second person that `ca revoke` asks for"
+    default_mend = ("see what hangs on it: privyseal ca revoke NAME --version N --dry-run",)
+
+
 class SelectionChanged(StateError):
     code = 6310
     title = "The selection is no longer the one that was shown"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,7 +21,6 @@ from privyseal.model.certificate import CertificateRecord, CertificateStatus
 from privyseal.model.revocation import CrlReason, Revocation
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database, Row
-from privyseal.store.entities import EntityBook
 from privyseal.store.inventory import Inventory
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.search_terms import BLOCK, members, pack_places, unpack
@@ -36,7 +35,7 @@ _COLUMNS: Final = (
 
 
 class BulkBook:
-    """Implements ``administration.revocation.Revocations``."""
+    """Implements ``administration.revocation.Revocations``. ``changed`` is called when CRLs are wanted."""
 
     def __init__(
         self,
@@ -45,31 +44,29 @@ class BulkBook:
         *,
         inventory: Inventory,
         status: StatusBook,
-        entities: EntityBook,
+        changed: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._database = database
         self._committer = committer
         self._inventory = inventory
         self._status = status
-        self._entities = entities
+        self._changed = changed
         self._clock = clock
 
     async def revoke(
         self, records: Sequence[CertificateRecord], *, revocation: Revocation, block: bool, actor: str
     ) -> None:
-        """Revoke each; with ``block`` the entities are kept out first. Raises AlreadyRevoked and its kin."""
-        if block:
-            await self._entities.block(_blocks(records), actor=actor)
+        """Revoke each; with ``block`` its entity is kept out at once. Raises AlreadyRevoked and its kin."""
         for record in records:
             issuer = self._issuer(record)
-            await self._status.revoke(issuer, record.serial, revocation=revocation, actor=actor)
+            await self._status.revoke(issuer, record.serial, revocation=revocation, actor=actor, block=block)
+        self._changed()
 
     async def release(self, record: CertificateRecord, *, actor: str) -> None:
-        """End a hold, and let the entity in again. Raises NotOnHold."""
+        """End a hold, and let the entity in again unless another revocation keeps it out. Raises NotOnHold, WeakKey."""
         await self._status.release(self._issuer(record), record.serial, actor=actor)
-        if record.entity_id is not None:
-            await self._entities.unblock_id(record.entity_id, record.profile, actor=actor)
+        self._changed()
 
     async def begin(self, ids: Sequence[int], plan: BulkRevocation) -> BulkRevocation:
         """Store the selection and the intent. The same selection again, while it is under way, goes on instead."""
@@ -96,14 +93,14 @@ class BulkBook:
         if not ids:
             return await self._advance(bulk, replace(bulk, finished=True))
         good = [record for record in self._inventory.records(ids) if record.status is CertificateStatus.ISSUED]
-        if bulk.block:
-            await self._entities.block(_blocks(good), actor=bulk.actor)
         at = self._clock.now().replace(microsecond=0)
         revocation = Revocation(at, bulk.reason, bulk.invalid_since)
         # Together they are one commit.
         answers = await asyncio.gather(
             *(
-                self._status.revoke(self._issuer(record), record.serial, revocation=revocation, actor=bulk.actor)
+                self._status.revoke(
+                    self._issuer(record), record.serial, revocation=revocation, actor=bulk.actor, block=bulk.block
+                )
                 for record in good
             ),
             return_exceptions=True,
@@ -111,6 +108,7 @@ class BulkBook:
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, AlreadyRevoked):
                 raise answer
+        self._changed()
         revoked = sum(answer is None for answer in answers)
         return await self._advance(
             bulk,
@@ -197,10 +195,6 @@ def _begin(transaction: Transaction, ids: Sequence[int], plan: BulkRevocation) -
         AuditEvent(event="revocation.begun", actor=plan.actor, target=f"selection:{plan.digest}", detail=detail)
     )
     return bulk_id
-
-
-def _blocks(records: Sequence[CertificateRecord]) -> set[tuple[int, str]]:
-    return {(record.entity_id, record.profile) for record in records if record.entity_id is not None and record.profile}
 
 
 def _bulk(row: Row) -> BulkRevocation:

@@ -152,21 +152,11 @@ class EntityBook:
 
         return await self._committer.run(work)
 
-    async def block(self, blocks: Collection[tuple[int, str]], *, actor: str) -> None:
-        """Keep entities from further certificates of a profile: pairs of entity id and profile name."""
-        await self._committer.run(lambda transaction: _set_blocks(transaction, blocks, actor=actor, on=True))
-
     async def unblock(self, entity: EndEntity, profiles: Collection[str], *, actor: str) -> EndEntity:
         """Let an entity have certificates of these profiles again."""
         blocks = [(entity.id, profile) for profile in profiles]
-        await self._committer.run(lambda transaction: _set_blocks(transaction, blocks, actor=actor, on=False))
+        await self._committer.run(lambda transaction: set_blocks(transaction, blocks, actor=actor, on=False))
         return self.named(entity.kind, entity.name)
-
-    async def unblock_id(self, entity_id: int, profile: str, *, actor: str) -> None:
-        """Let the entity of this id have certificates of a profile again."""
-        await self._committer.run(
-            lambda transaction: _set_blocks(transaction, [(entity_id, profile)], actor=actor, on=False)
-        )
 
     async def create_challenge(
         self, digest: bytes, *, profile: str, entity: EndEntity, expires_at: datetime, actor: str
@@ -190,12 +180,27 @@ class EntityBook:
         await self._committer.run(work)
 
 
-def _set_blocks(transaction: Transaction, blocks: Collection[tuple[int, str]], *, actor: str, on: bool) -> None:
+def entity_of(transaction: Transaction, entity_id: int) -> EndEntity | None:
+    """A device or user as it is in this transaction."""
+    row = transaction.one(f"{_ENTITY} WHERE id = ?", (entity_id,))
+    return None if row is None else _entity(row)
+
+
+def set_blocks(transaction: Transaction, blocks: Collection[tuple[int, str]], *, actor: str, on: bool) -> None:
+    """Keep entities from further certificates of a profile, or let them in again: pairs of entity id and profile.
+
+    Whoever lets an entity in takes that from every revocation that kept it out.
+    """
     for entity_id, profile in sorted(blocks):
-        row = transaction.one(f"{_ENTITY} WHERE id = ?", (entity_id,))
-        if row is None:
+        entity = entity_of(transaction, entity_id)
+        if entity is None:
             continue
-        entity = _entity(row)
+        if not on:
+            transaction.execute(
+                "UPDATE revocations SET keeps_out = NULL WHERE keeps_out = 1 AND certificate_id IN "
+                "(SELECT id FROM certificates WHERE entity_id = ? AND profile = ?)",
+                (entity_id, profile),
+            )
         blocked = entity.blocked | {profile} if on else entity.blocked - {profile}
         if blocked == entity.blocked:
             continue

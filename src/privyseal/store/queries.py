@@ -6,12 +6,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from privyseal.model.certificate import CertificateRecord, CertificateStatus, format_serial
-from privyseal.model.search.query import EXPIRING_FROM
+from privyseal.model.revocation import CrlReason
+from privyseal.model.search.query import EXPIRING_FROM, Status
 from privyseal.store.engine import Database
 
 
 def status_word(record: CertificateRecord, now: datetime) -> str:
     """The status that people see: stored status, or what the clock makes of it."""
+    if record.revocation is not None and record.revocation.reason is CrlReason.CERTIFICATE_HOLD:
+        return Status.HELD.value
     if record.status is not CertificateStatus.ISSUED:
         return str(record.status.value)
     if record.not_after <= now:

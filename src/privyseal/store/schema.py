@@ -118,7 +118,7 @@ certificate_signatures = Table(
 revocations = Table(
     "revocations", metadata,
     Column("certificate_id", Integer, primary_key=True), _int("issuer_id"), _int("shard"), _int("after_number"),
-    _int("at"), _int("reason"), _int("invalid_since", null=True), _blob("entry"),
+    _int("at"), _int("reason"), _int("invalid_since", null=True), _blob("entry"), _int("keeps_out", null=True),
     Index("revocations_shard", "issuer_id", "shard", "certificate_id"),
     Index("revocations_changed", "issuer_id", "shard", "after_number"),
     sqlite_strict=True,

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
+from typing import Final
 
 from privyseal.ca.lifecycle import CaEvent
-from privyseal.errors import AlreadyRevoked, HoldNotPossible, NotIssued, NotOnHold
+from privyseal.errors import AlreadyRevoked, HoldNotPossible, NotIssued, NotOnHold, WeakKey
 from privyseal.model.audit import AuditEvent
 from privyseal.model.authority import CrlRules
-from privyseal.model.certificate import CertificateKind
+from privyseal.model.certificate import CertificateKind, format_serial
 from privyseal.model.revocation import REMOVE_FROM_CRL, CrlReason, Revocation
 from privyseal.store.authority_life import shift
 from privyseal.store.certificates import serial_blob
@@ -20,11 +21,17 @@ from privyseal.store.committer import GroupCommitter
 from privyseal.store.crls import newest_number
 from privyseal.store.deliveries import withdraw_revoked
 from privyseal.store.engine import Database, Row
+from privyseal.store.entities import set_blocks
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.search_index import index_revocation, unindex_revocation
 from privyseal.store.unit import Transaction, bump_catalog
 from privyseal.x509.certificate import read_certificate
 from privyseal.x509.tbs import assemble, revoked_entry
+
+_KEPT_OUT: Final = (
+    "SELECT 1 FROM revocations r JOIN certificates c ON c.id = r.certificate_id "
+    "WHERE c.entity_id = ? AND c.profile = ? AND r.keeps_out = 1"
+)
 
 
 class StatusBook:
@@ -34,17 +41,20 @@ class StatusBook:
         self._database = database
         self._committer = committer
 
-    async def revoke(self, issuer_id: int, serial: int, *, revocation: Revocation, actor: str) -> None:
+    async def revoke(
+        self, issuer_id: int, serial: int, *, revocation: Revocation, actor: str, block: bool = False
+    ) -> None:
         """Revoke a certificate; status and CRL entry are stored in one transaction.
 
-        A CA, RA or OCSP responder whose certificate it is acts no more from the same moment. What is on hold may be
-        revoked for good; then the date of the hold stays. Raises NotIssued for a serial that was never issued,
-        AlreadyRevoked for one that is revoked, HoldNotPossible.
+        With ``block`` its entity gets no other of the same profile, from the same transaction on. A CA, RA or OCSP
+        responder whose certificate it is acts no more from the same moment. What is on hold may be revoked for good;
+        then the date of the hold stays. Raises NotIssued for a serial that was never issued, AlreadyRevoked for one
+        that is revoked, HoldNotPossible.
         """
 
         def work(transaction: Transaction) -> None:
             row = transaction.one(
-                "SELECT id, status, kind FROM certificates WHERE issuer_id = ? AND serial = ?",
+                "SELECT id, status, kind, entity_id, profile FROM certificates WHERE issuer_id = ? AND serial = ?",
                 (issuer_id, serial_blob(serial)),
             )
             if row is None or row[1] == "reserved":
@@ -55,6 +65,9 @@ class StatusBook:
             if row[1] == "revoked":
                 stored = _made_final(transaction, row[0], serial=serial, revocation=revocation)
             _store_revocation(transaction, row[0], issuer_id, serial=serial, revocation=stored, actor=actor)
+            if block and row[3] is not None and row[4]:
+                transaction.execute("UPDATE revocations SET keeps_out = 1 WHERE certificate_id = ?", (row[0],))
+                set_blocks(transaction, [(row[3], row[4])], actor=actor, on=True)
             if row[2] == CertificateKind.CA.value:
                 _revoke_authority(transaction, issuer_id, serial, actor=actor)
             elif row[2] != CertificateKind.END_ENTITY.value:
@@ -63,11 +76,14 @@ class StatusBook:
         await self._committer.run(work)
 
     async def release(self, issuer_id: int, serial: int, *, actor: str) -> None:
-        """End a hold: the certificate is good again. Raises NotIssued, NotOnHold."""
+        """End a hold: the certificate is good again, and its entity may come back unless another revocation keeps it
+        out. Raises NotIssued, NotOnHold, and WeakKey when the key was reported as compromised meanwhile.
+        """
 
         def work(transaction: Transaction) -> None:
             row = transaction.one(
-                "SELECT c.id, c.status, r.at, r.reason, r.shard FROM certificates c LEFT JOIN revocations r "
+                "SELECT c.id, c.status, r.at, r.reason, r.shard, r.keeps_out, c.entity_id, c.profile "
+                "FROM certificates c LEFT JOIN revocations r "
                 "ON r.certificate_id = c.id WHERE c.issuer_id = ? AND c.serial = ?",
                 (issuer_id, serial_blob(serial)),
             )
@@ -77,6 +93,11 @@ class StatusBook:
                 state = "is good" if row[3] is None else f"is revoked for {CrlReason(row[3]).label}"
                 raise NotOnHold(f"certificate {serial:x} {state}")
             certificate_id, shard = row[0], row[4]
+            if transaction.one("SELECT 1 FROM blocked_keys WHERE key_hash = ?", (_key_hash(transaction, row[0]),)):
+                raise WeakKey(
+                    f"the key of certificate {format_serial(serial)} was reported as compromised while it was on hold",
+                    mend=("revoke it for good: privyseal certificate revoke SERIAL --reason key-compromise",),
+                )
             transaction.execute("UPDATE certificates SET status = 'issued' WHERE id = ?", (certificate_id,))
             unindex_revocation(transaction, certificate_id)
             transaction.execute("DELETE FROM revocations WHERE certificate_id = ?", (certificate_id,))
@@ -87,6 +108,8 @@ class StatusBook:
                 (certificate_id, issuer_id, shard, newest_number(transaction, issuer_id), entry),
             )
             transaction.audit(AuditEvent(event="certificate.released", actor=actor, target=f"serial:{serial:x}"))
+            if row[5] and not transaction.one(_KEPT_OUT, (row[6], row[7])):
+                set_blocks(transaction, [(row[6], row[7])], actor=actor, on=False)
 
         await self._committer.run(work)
 
@@ -212,8 +235,12 @@ def _shard(transaction: Transaction, issuer_id: int, serial: int) -> int:
 
 def _block_key(transaction: Transaction, certificate_id: int) -> None:
     """Nobody gets another certificate for a key that was reported as compromised."""
+    digest = _key_hash(transaction, certificate_id)
+    transaction.execute("INSERT INTO blocked_keys VALUES (?) ON CONFLICT DO NOTHING", (digest,))
+
+
+def _key_hash(transaction: Transaction, certificate_id: int) -> bytes:
     row = transaction.one("SELECT tbs, algorithm FROM certificate_tbs WHERE certificate_id = ?", (certificate_id,))
     if row is None:
         raise NotIssued(f"certificate {certificate_id} has no content")
-    spki = read_certificate(assemble(row[0], row[1], b"\x00")).spki
-    transaction.execute("INSERT INTO blocked_keys VALUES (?) ON CONFLICT DO NOTHING", (sha256(spki).digest(),))
+    return sha256(read_certificate(assemble(row[0], row[1], b"\x00")).spki).digest()
