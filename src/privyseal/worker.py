@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.authorities import tend
 from privyseal.bootstrap.deliveries import carry_out, due_directories
+from privyseal.bootstrap.notices import look_for_ends, send_mails
 from privyseal.bootstrap.webhooks import send_events
 from privyseal.ca.founding import refresh_services
 from privyseal.ca.issuer import Issuer
@@ -127,12 +128,20 @@ async def tell_receivers(application: Application) -> None:
     await send_events(application)
 
 
+async def tell_of_ends(application: Application) -> None:
+    """Notices of what will not renew itself, and the mails that are due."""
+    if found := await look_for_ends(application):
+        _log.warning("%d end(s) of what will not renew itself are told of", found)
+    await send_mails(application)
+
+
 async def work_forever(application: Application) -> None:
     """Run what is due, and deliveries apart from the rest: a directory may take its time."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_again_and_again(application, work_once, _next_work))
         group.create_task(_again_and_again(application, deliver_once, _next_delivery))
         group.create_task(_again_and_again(application, tell_receivers, _next_telling))
+        group.create_task(_again_and_again(application, tell_of_ends, _next_notice))
 
 
 async def _again_and_again(application: Application, work: _Work, following: _Following) -> None:
@@ -154,6 +163,11 @@ async def _next_delivery(_: Application) -> _Work:
 async def _next_telling(_: Application) -> _Work:
     await asyncio.sleep(WEBHOOK_SECONDS)
     return tell_receivers
+
+
+async def _next_notice(_: Application) -> _Work:
+    await asyncio.sleep(INTERVAL_SECONDS)
+    return tell_of_ends
 
 
 async def _next_work(_: Application) -> _Work:

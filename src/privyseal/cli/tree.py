@@ -238,6 +238,13 @@ TREE: Final = Branch(
                 "resync": Leaf(f"{_CLI}.backup:resync_store", "Bring a restored store in step; then it may sign."),
             },
         ),
+        "notice": Branch(
+            "Notices: mails about what will not renew itself.",
+            {
+                "list": Leaf(f"{_CLI}.notices:list_all", "List mails and what became of them."),
+                "test": Leaf(f"{_CLI}.notices:test", "Send a mail now."),
+            },
+        ),
         "retention": Branch(
             "Retention: how long what is stored is kept.",
             {"list": Leaf(f"{_CLI}.retention:list_all", "List every table, its growth and how long it is kept.")},

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""9040-9069: backup and restore."""
+"""9040-9069: backup and restore, notices."""
 
 from __future__ import annotations
 
-from privyseal.errors.tree import InputError, StateError
+from privyseal.errors.tree import InputError, SetupError, StateError
 
 
 class BackupUnreadable(InputError):
@@ -51,3 +51,13 @@ class SerialBurnt(StateError):
         "that the store was brought in step with"
     )
     default_mend = ("synchronise the clock: timedatectl set-ntp true", "privyseal doctor")
+
+
+class NoticeNotSent(SetupError):
+    code = 9045
+    title = "A notice could not be sent"
+    default_why = "the mail server refused it or does not answer; it stays queued and is tried again"
+    default_mend = (
+        "privyseal notice test",
+        "check [mail] in privyseal.toml, and that the server can be reached from here",
+    )

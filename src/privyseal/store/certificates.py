@@ -89,6 +89,16 @@ class CertificateLedger:
             return False
         return self._database.read_one("SELECT 1 FROM blocked_keys WHERE key_hash = ?", (key_hash,)) is not None
 
+    def has_successor(self, record: CertificateRecord) -> bool:
+        """Whether the same end entity got a newer certificate of the same profile."""
+        return record.entity_id is not None and bool(
+            self._database.read_one(
+                "SELECT 1 FROM certificates WHERE entity_id = ? AND profile = ? AND id > ? AND status = 'issued' "
+                "LIMIT 1",
+                (record.entity_id, record.profile, record.id),
+            )
+        )
+
     def by_serial(self, issuer_id: int, serial: int) -> CertificateRecord | None:
         """The record of a serial under one CA, or None."""
         if serial < 0:
