@@ -172,7 +172,8 @@ class RegistrationAuthority:
         form = self._catalog.form(profile)
         refuse_authority_claims(request)
         entity.require_enabled()
-        self._check_key(request, form.profile, sha256(request.spki).digest())
+        key_hash = sha256(request.spki).digest()
+        self._check_key(request, form.profile, key_hash)
         entity = await named_by_directory(form.profile, entity, self._directory)
         claim = Claim(
             kind=CertificateKind.END_ENTITY,
@@ -181,6 +182,7 @@ class RegistrationAuthority:
             profile=profile,
             profile_revision=form.profile.revision,
             entity_id=entity.id,
+            key_hash=key_hash,
         )
         return await self._issue(form, entity, request, claim)
 

@@ -18,6 +18,7 @@ from privyseal.store.authority_guard import guard_issuer
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.deliveries import queue_delivery
 from privyseal.store.engine import Database, Row
+from privyseal.store.entity_guard import guard_entity
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
 from privyseal.x509.tbs import assemble
@@ -177,6 +178,7 @@ def _reserve(transaction: Transaction, linted: LintedTbs, claim: Claim, *, insta
     if content is None:
         raise StoreUnavailable("only certificates are reserved here")
     guard_issuer(transaction, linted.issuer_id, claim)
+    guard_entity(transaction, claim)
     now = to_seconds(transaction.now)
     certificate_id = transaction.insert(
         _INSERT,
