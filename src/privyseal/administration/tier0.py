@@ -14,6 +14,7 @@ from privyseal.model.access import PERMISSIONS, Grant, Permission
 from privyseal.model.profile import CertificateProfile, NamesFrom
 from privyseal.model.token import Token
 from privyseal.x509 import oids
+from privyseal.x509.names import ValueTemplate, Variable
 
 _LOG_ON: Final[Mapping[str, str]] = {
     oids.EKU_CLIENT_AUTH: "client-auth",
@@ -21,7 +22,10 @@ _LOG_ON: Final[Mapping[str, str]] = {
     oids.EKU_PKINIT_CLIENT: "pkinit-client",
     oids.EKU_KDC: "kdc",
     oids.EKU_CERTIFICATE_REQUEST_AGENT: "certificate-request-agent",
+    oids.ANY_APPLICATION_POLICY: "any application policy",
 }
+_OF_ACCOUNTS: Final = frozenset({"sid", "principal_name", "dns_name", "mail", "distinguished_name"})
+"""What a directory says of an account. Every other variable is what is stored here."""
 _POWERS: Final = (
     (Permission.ACCESS_WRITE, "can give every role, also to themselves"),
     (Permission.CA_WRITE, "can make a CA below it, or renew it"),
@@ -50,8 +54,22 @@ def log_on_purposes(profile: CertificateProfile) -> tuple[str, ...]:
 
 
 def lets_people_choose_the_name(profile: CertificateProfile) -> bool:
-    """Its certificates are good for log-on, and their names are what is stored here, not what the directory says."""
-    return profile.names_from is NamesFrom.ENTITY and bool(log_on_purposes(profile))
+    """Its certificates are good for log-on, and people here decide about a name in them, not the directory alone.
+
+    Of a profile that asks the directory, an alternative name that is more than one attribute of the account was
+    written by people: a text in it, such as a SID or an administrator's principal name, would stand in every one.
+    """
+    if not log_on_purposes(profile):
+        return False
+    return profile.names_from is NamesFrom.ENTITY or not all(_is_of_account(rule.template) for rule in profile.san)
+
+
+def _is_of_account(template: ValueTemplate) -> bool:
+    match template.parts:
+        case (Variable(name=name),):
+            return name.partition(".")[2] in _OF_ACCOUNTS
+        case _:
+            return False
 
 
 def who_could_become_anybody(ca: str, around: Surroundings) -> tuple[str, ...]:
@@ -62,6 +80,9 @@ def who_could_become_anybody(ca: str, around: Surroundings) -> tuple[str, ...]:
     loose = [profile for profile in around.profiles if lets_people_choose_the_name(profile)]
     for profile in loose:
         purposes = ", ".join(log_on_purposes(profile))
+        if profile.names_from is NamesFrom.DIRECTORY:
+            said.append(f"profile {profile.name} certifies for {purposes} alternative names that it says itself")
+            continue
         said.append(
             f"profile {profile.name} certifies for {purposes} what is stored about a {profile.entity_kind.value}: "
             "names_from = directory would take the name from the account instead"
@@ -69,6 +90,11 @@ def who_could_become_anybody(ca: str, around: Surroundings) -> tuple[str, ...]:
     if loose:
         names = ", ".join(profile.name for profile in loose)
         said += _people(around, Permission.ENTITY_WRITE, f"can change stored names and have {names} certify them")
+    strict = [profile.name for profile in around.profiles if log_on_purposes(profile) and profile not in loose]
+    for permission in (Permission.CERTIFICATE_ISSUE, Permission.ENROLLMENT_DECIDE):
+        if strict:
+            power = f"can have {', '.join(strict)} certify any account that is bound here, for a key of their own"
+            said += _people(around, permission, power)
     return tuple(dict.fromkeys(said))
 
 

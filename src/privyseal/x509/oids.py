@@ -54,6 +54,7 @@ EKU_PKINIT_CLIENT: Final = "1.3.6.1.5.2.3.4"  # RFC 4556
 EKU_KDC: Final = "1.3.6.1.5.2.3.5"  # RFC 4556
 EKU_SMARTCARD_LOGON: Final = "1.3.6.1.4.1.311.20.2.2"  # MS-WCCE
 EKU_CERTIFICATE_REQUEST_AGENT: Final = "1.3.6.1.4.1.311.20.2.1"  # MS-WCCE
+ANY_APPLICATION_POLICY: Final = "1.3.6.1.4.1.311.10.12.1"  # MS-CRTD: every purpose, for Windows
 
 # --- Microsoft ---
 NTDS_CA_SECURITY_EXT: Final = "1.3.6.1.4.1.311.25.2"  # MS-WCCE 2.2.2.7.7.4: the SID extension
