@@ -13,6 +13,7 @@ from privyseal.bootstrap import Application
 from privyseal.bootstrap.authorities import tend
 from privyseal.bootstrap.deliveries import carry_out, due_directories
 from privyseal.bootstrap.notices import look_for_ends, send_mails
+from privyseal.bootstrap.sightings import look_at_ntauth
 from privyseal.bootstrap.webhooks import send_events
 from privyseal.ca.founding import refresh_services
 from privyseal.ca.issuer import Issuer
@@ -27,6 +28,8 @@ DELIVERY_SECONDS: Final = 15.0
 """How often the queue of deliveries is looked at; what failed waits longer, each on its own."""
 WEBHOOK_SECONDS: Final = 1.0
 """How soon an event is on its way."""
+NTAUTH_SECONDS: Final = 900.0
+"""How often NTAuth is read, for a CA of ours that others put there."""
 REST_SECONDS: Final = 0.2
 """How long a wanted CRL waits for company."""
 _CUT_AT_ONCE: Final = 1000
@@ -128,6 +131,11 @@ async def tell_receivers(application: Application) -> None:
     await send_events(application)
 
 
+async def watch_ntauth(application: Application) -> None:
+    """Four eyes follow what stands in NTAuth, whoever put it there."""
+    await look_at_ntauth(application, actor="service:watch")
+
+
 async def tell_of_ends(application: Application) -> None:
     """Notices of what will not renew itself, and the mails that are due."""
     if found := await look_for_ends(application):
@@ -141,6 +149,7 @@ async def work_forever(application: Application) -> None:
         group.create_task(_again_and_again(application, work_once, _next_work))
         group.create_task(_again_and_again(application, deliver_once, _next_delivery))
         group.create_task(_again_and_again(application, tell_receivers, _next_telling))
+        group.create_task(_again_and_again(application, watch_ntauth, _next_watch))
         group.create_task(_again_and_again(application, tell_of_ends, _next_notice))
 
 
@@ -163,6 +172,11 @@ async def _next_delivery(_: Application) -> _Work:
 async def _next_telling(_: Application) -> _Work:
     await asyncio.sleep(WEBHOOK_SECONDS)
     return tell_receivers
+
+
+async def _next_watch(_: Application) -> _Work:
+    await asyncio.sleep(NTAUTH_SECONDS)
+    return watch_ntauth
 
 
 async def _next_notice(_: Application) -> _Work:

@@ -77,4 +77,4 @@ class FourEyesStore(Protocol):
         """Store it."""
 
     def in_ntauth(self) -> frozenset[str]:
-        """Names of our CAs that stand in NTAuth, as far as receipts tell."""
+        """Names of our CAs that stand in NTAuth, by receipts or seen there once."""

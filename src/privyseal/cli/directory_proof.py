@@ -14,6 +14,7 @@ import click
 from privyseal.adapters.ldap import LdapDirectory
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import connector, controllers, open_first
+from privyseal.bootstrap.sightings import note_ntauth, ntauth_in, ntauth_of
 from privyseal.cli.directory import chosen_directory
 from privyseal.cli.directory_choice import Choice, choose, choosing
 from privyseal.cli.directory_crls import CRL_COLUMNS, crl_rows
@@ -57,9 +58,10 @@ def verify(session: Session, targets: tuple[Any, ...], directory: str | None, **
                 chosen = choose(application, choice)
                 planned = service_of(application).plan(port, [item.wanted for item in chosen])
                 wanted = expected(planned.desired)
-            names = controllers(config, port)
+            names, trusted = controllers(config, port), ntauth_of(port)
         finally:
             port.close()
+        _notice(session, application, trusted, directory=config.name)
         proofs = prove(names, wanted, connect=connector(config), now=application.clock.now)
     items = [_proof_item(proof, change) for proof in proofs for change in wanted]
     show_list(session, items, ("controller", "shown", "certificate", "dn", "usn", "fault"))
@@ -68,6 +70,12 @@ def verify(session: Session, targets: tuple[Any, ...], directory: str | None, **
         session.say(f"{missing} of {len(items)} not shown; replication takes time, and members read one controller")
         click.get_current_context().exit(Exit.FAILED)
     session.done(f"{len(wanted)} value(s) shown by {len(proofs)} controller(s)")
+
+
+def _notice(session: Session, application: Application, found: tuple[bytes, ...], *, directory: str) -> None:
+    """A CA of ours that others put into NTAuth switches four eyes on like one that we put there."""
+    for name in sorted(asyncio.run(note_ntauth(application, found, directory=directory, actor=session.actor))):
+        session.say(f"  note  CA {name} stands in NTAuth, put there by others; four eyes follow it from now on")
 
 
 def _published(application: Application, port: LdapDirectory) -> tuple[Change, ...]:
@@ -115,6 +123,7 @@ def status(session: Session, directory: str | None) -> None:
         seen, delivered = _look_everywhere(application, config), delivery_summary(application, config.name)
         ours, known = ownership(application.receipts.receipts(seen.forest)), _known(application)
         crls = crl_rows(application, seen.views)
+        _notice(session, application, ntauth_in(seen.views), directory=config.name)
     found = [(view, item) for view in seen.views for item in classify(view, known, ours=ours)]
     rows = [_found_item(view, item) for view, item in found]
     different = [

@@ -64,9 +64,9 @@ def list_all(session: Session) -> None:
 def four_eyes(session: Session, mode: str | None, reason: str, dry_run: bool, wait: bool) -> None:
     """Say or set whether important acts take two people.
 
-    auto, the default: from the moment that one of our CAs stands in NTAuth, as far as receipts of `directory
-    publish` tell; say on when it was published by other means. While it is on, switching it off takes two people
-    as well.
+    auto, the default: from the moment that one of our CAs stands in NTAuth. Receipts of `directory publish` tell it,
+    and for what others put there `directory verify` and `status` and the server, which looks every 15 minutes; what
+    was seen once stays. While it is on, switching it off takes two people as well.
     """
     with session.client() as client:
         if mode is None:

@@ -7,6 +7,7 @@ Implements ``administration.ports.AccessStore`` and ``FourEyesStore``.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,7 @@ from privyseal.directory.changes import AddEntry, AddValue, Change, DeleteEntry,
 from privyseal.directory.containers import Container
 from privyseal.directory.receipts import NOT_DONE
 from privyseal.directory.undo_file import change_from_json
-from privyseal.errors import NotFound
+from privyseal.errors import MalformedDer, NotFound
 from privyseal.model.access import Grant, Role
 from privyseal.model.approval import FourEyes
 from privyseal.model.audit import AuditEvent
@@ -22,8 +23,10 @@ from privyseal.store.committer import GroupCommitter
 from privyseal.store.engine import Database
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
+from privyseal.x509.certificate import read_certificate
 
 _FOUR_EYES: Final = "four_eyes"
+_SEEN: Final = "ntauth_seen:"
 _NTAUTH_DN: Final = f"cn={Container.NTAUTH.value},".casefold()
 
 
@@ -98,16 +101,55 @@ class AccessBook:
         await self._committer.run(work)
 
     def in_ntauth(self) -> frozenset[str]:
-        """Names of our CAs that stand in NTAuth, as far as receipts tell; what is not known counts as there."""
+        """Names of our CAs that stand in NTAuth, by receipts or seen there; what is not known counts as there."""
+        seen = self._database.read("SELECT key FROM meta WHERE key LIKE ?", (f"{_SEEN}%",))
+        return self._receipted() | {str(key).removeprefix(_SEEN) for (key,) in seen}
+
+    def _receipted(self) -> frozenset[str]:
         standing: set[bytes] = set()
         for text, result in self._database.read("SELECT change, result FROM directory_receipts ORDER BY id"):
             change = change_from_json(json.loads(text))
             if result != NOT_DONE and change.dn.casefold().startswith(_NTAUTH_DN):
                 _account(change, standing, sure=result == "done")
-        if not standing:
+        return self._named(standing)
+
+    async def note_in_ntauth(self, found: Iterable[bytes], *, directory: str, actor: str) -> frozenset[str]:
+        """Remember for good which of our CAs a directory shows in NTAuth; the names of those that no receipt told of.
+
+        Whoever put them there did so without us, and may do it again: what was seen once counts as there.
+        """
+        new = self._named(set(found)) - self.in_ntauth()
+        if not new:
+            return new
+
+        def work(transaction: Transaction) -> None:
+            for name in sorted(new):
+                transaction.execute(
+                    "INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO NOTHING", (_SEEN + name, directory)
+                )
+                detail = {"directory": directory, "four_eyes": "on, unless they were switched off"}
+                transaction.audit(
+                    AuditEvent(event="ca.seen-in-ntauth", actor=actor, target=f"ca:{name}", detail=detail)
+                )
+
+        await self._committer.run(work)
+        return new
+
+    def _named(self, certificates: set[bytes]) -> frozenset[str]:
+        """Our CAs that these certificates are of: a key in NTAuth is trusted by whichever of its certificates."""
+        if not certificates:
             return frozenset()
+        keys = {_key(certificate) for certificate in certificates}
         rows = self._database.read("SELECT name, certificate FROM authorities")
-        return frozenset(name for name, certificate in rows if certificate in standing)
+        return frozenset(name for name, certificate in rows if certificate and _key(certificate) in keys)
+
+
+def _key(certificate: bytes) -> bytes:
+    """The public key, or what cannot be read itself."""
+    try:
+        return read_certificate(certificate).spki
+    except MalformedDer:
+        return certificate
 
 
 def _account(change: Change, standing: set[bytes], *, sure: bool) -> None:

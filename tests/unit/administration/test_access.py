@@ -221,3 +221,28 @@ def test_an_unknown_act_is_an_error_of_ours(house: House) -> None:
 )  # fmt: skip
 def test_a_grant_is_narrowed_to_what_is_held(wanted: Grant, held: Grant, left: list[Grant]) -> None:
     assert narrowed((wanted,), (held,)) == tuple(left)
+
+
+def test_a_ca_of_ours_that_others_put_into_ntauth_switches_four_eyes_on_for_good(house: House) -> None:
+    certificate, books = house.installation.app.authorities.get(ISSUING_CA).certificate, house.books
+
+    def seen(*found: bytes) -> frozenset[str]:
+        return house.installation.run(books.access.note_in_ntauth(found, directory="contoso", actor="service:watch"))
+
+    assert not seen(b"\x30\x00", b"no certificate") and not books.desk.needs_two()
+    assert seen(b"\x30\x00", certificate) == {ISSUING_CA}
+    assert books.desk.needs_two()
+    assert not seen(certificate), "it is told once"
+    house.receipt(RemoveValue(NTAUTH, "cACertificate", certificate), "done")
+    assert books.desk.needs_two(), "who put it there may do it again"
+    events = [row.event for row in house.installation.app.audit.page(before=0, limit=20)]
+    assert events.count("ca.seen-in-ntauth") == 1
+
+
+def test_what_a_receipt_tells_of_is_not_told_again_as_seen(house: House) -> None:
+    certificate = house.installation.app.authorities.get(ISSUING_CA).certificate
+    house.receipt(AddValue(NTAUTH, "cACertificate", certificate))
+    work = house.books.access.note_in_ntauth([certificate], directory="contoso", actor="service:watch")
+    assert not house.installation.run(work)
+    house.receipt(RemoveValue(NTAUTH, "cACertificate", certificate), "done")
+    assert not house.books.desk.needs_two()
