@@ -79,6 +79,10 @@ class AuthorityBook:
                 (record.name,),
             ):
                 raise NameTaken(f"another version of CA {record.name!r} is in force")
+            if (record.state, record.has_key) == (CaState.STAGED, True) and transaction.one(
+                "SELECT 1 FROM authorities WHERE name = ? AND state = 'staged' AND deleted_at IS NULL", (record.name,)
+            ):
+                raise NameTaken(f"CA {record.name!r} has a staged version already")
             ca_id = transaction.insert(
                 "INSERT INTO authorities (name, version, kind, state, parent_id, certificate, key_ref, hash_name, "
                 "crl_validity, crl_interval, crl_shards, delta_validity, delta_interval, delta_since, created_at, "

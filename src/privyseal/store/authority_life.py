@@ -29,6 +29,8 @@ _EVENTS: Final = {
     CaEvent.REVOKE: "ca.revoked",
 }
 _LIVE_LEAF: Final = "issuer_id = ? AND kind = 'end-entity' AND status = 'issued' AND not_after > ?"
+# What is revoked or on hold has to be told until it ends: without a CRL many relying parties would accept it again.
+_TOLD_OF: Final = "issuer_id = ? AND not_after > ? AND (kind = 'end-entity' OR status = 'revoked')"
 
 
 class AuthorityLife:
@@ -130,7 +132,10 @@ class AuthorityLife:
         )
 
     def is_needed(self, record: CaRecord, now: datetime) -> bool:
-        """Whether anything alive hangs on a version; looks no further than the first. Its key's heir takes over."""
+        """Whether anything that has not ended hangs on a version, revoked or not; looks no further than the first.
+
+        Its key's heir takes over.
+        """
         heir = self._database.read_one(
             "SELECT 1 FROM authorities WHERE id <> ? AND key_ref = ? AND state IN ('active', 'paused')",
             (record.id, record.key_ref),
@@ -142,7 +147,7 @@ class AuthorityLife:
             return True
         return heir is None and (
             self._database.read_one(
-                f"SELECT 1 FROM certificates WHERE {_LIVE_LEAF} ORDER BY serial DESC LIMIT 1",
+                f"SELECT 1 FROM certificates WHERE {_TOLD_OF} ORDER BY serial DESC LIMIT 1",
                 (record.books, to_seconds(now)),
             )
             is not None

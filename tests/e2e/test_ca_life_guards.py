@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must not end too early or begin too soon in the life of a CA: CRLs of what is revoked, and second versions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+
+from privyseal.errors import NameTaken
+from privyseal.model.authority import CaState
+from privyseal.model.revocation import CrlReason
+from tests.device import Device
+from tests.e2e.test_ca_life import ALL_GATES, act, state
+from tests.installation import ISSUING_CA, ROOT_CA, Installation
+
+AFTER = timedelta(days=40)
+"""Later than the time within which a superseded version can come back."""
+
+
+def listed(service: Installation, name: str) -> set[int]:
+    """Serials in the CRL of version 1 that is served, and that it is good now."""
+    crl = x509.load_der_x509_crl(service.get(f"/crl/{name}/v1.crl").body)
+    assert crl.next_update_utc is not None
+    assert crl.next_update_utc > service.clock.now()
+    return {entry.serial_number for entry in crl}
+
+
+@pytest.mark.parametrize("reason", [CrlReason.KEY_COMPROMISE, CrlReason.CERTIFICATE_HOLD])
+def test_a_superseded_version_goes_on_telling_what_it_revoked(installation: Installation, reason: CrlReason) -> None:
+    installation.profile("wifi-device", validity="60d")
+    leaf = x509.load_der_x509_certificate(Device(installation).enroll())
+    installation.revoke(leaf, reason)
+    act(installation, "ca.renew", name=ISSUING_CA)
+    act(installation, "ca.activate", name=ISSUING_CA, accept=ALL_GATES)
+    installation.clock.moved = AFTER
+    installation.work()
+    assert state(installation) is CaState.SUPERSEDED
+    assert listed(installation, ISSUING_CA) == {leaf.serial_number}
+    installation.clock.moved = timedelta(days=61)
+    installation.work()
+    assert state(installation) is CaState.RETIRED
+
+
+def test_a_superseded_root_goes_on_telling_that_a_ca_below_it_is_revoked(installation: Installation) -> None:
+    serial = installation.issuer.view.serial
+    act(installation, "ca.revoke", name=ISSUING_CA)
+    act(installation, "ca.renew", name=ROOT_CA)
+    act(installation, "ca.activate", name=ROOT_CA, accept=ALL_GATES)
+    act(installation, "ca.delete", name=ISSUING_CA)
+    installation.clock.moved = AFTER
+    installation.work()
+    assert state(installation, ROOT_CA) is CaState.SUPERSEDED
+    assert listed(installation, ROOT_CA) == {serial}
+
+
+def test_a_name_has_one_staged_version(installation: Installation) -> None:
+    """Two processes that renew at the same moment may both find that nothing is staged."""
+    act(installation, "ca.renew", name=ISSUING_CA)
+    staged = installation.app.authorities.get(ISSUING_CA, 2)
+    with pytest.raises(NameTaken, match="staged"):
+        installation.run(installation.app.authorities.add(replace(staged, version=3, key_ref="k"), actor="test"))
