@@ -14,7 +14,7 @@ import pytest
 from privyseal.administration.desk import Done
 from privyseal.administration.sign_in import local_actor
 from privyseal.bootstrap.administration import Administration
-from privyseal.bootstrap.api import build_api, build_endpoint
+from privyseal.bootstrap.api import build_api, build_endpoint, build_graph_endpoint
 from privyseal.model.access import Role
 from privyseal.model.token import new_secret, token_digest
 from tests.installation import Installation
@@ -50,6 +50,7 @@ class ApiHouse:
         self.books = Administration(installation.app)
         self.http = build_api(installation.app)
         self.endpoint = build_endpoint(installation.app)
+        self.graph = build_graph_endpoint(installation.app)
         self._made = 0
 
     def act(self, act: str, /, **parameters: Any) -> Mapping[str, Any]:

@@ -45,11 +45,11 @@ class Target:
         self.line.works("role", "grant", person, "owner")
         return self.line.works("token", "create", f"{person}-1", "--owner", person, "--role", "owner").out.strip()
 
-    def fuzz(self, token: str, *more: str) -> str:
+    def fuzz(self, token: str, *more: str, under: str = "/api/v1") -> str:
         """Run schemathesis; what it says."""
         command = [
             str(Path(sys.executable).parent / "schemathesis"), "run",
-            f"http://127.0.0.1:{self.port}/api/v1/openapi.json", "-H", f"Authorization: Bearer {token}",
+            f"http://127.0.0.1:{self.port}{under}/openapi.json", "-H", f"Authorization: Bearer {token}",
             "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "-n", "8", "--seed", "1", "--no-color", *more,
         ]  # fmt: skip
         seen = run(command, environment={"PATH": os.environ["PATH"]}, seconds=120)
@@ -87,6 +87,14 @@ def test_no_request_meets_a_5xx_or_an_answer_that_is_not_documented(target: Targ
     assert "[9000]" not in log and "Traceback" not in log
     # The run got as far as the logic: most refusals are about content and objects, not about signing in.
     assert log.count("[8302]") + log.count("[8307]") < log.count("[8340]")
+
+
+def test_the_facade_in_the_form_of_graph_is_no_exception(target: Target) -> None:
+    said = target.fuzz(target.tokens[1], "-n", "3", under="/beta")
+    cases = re.search(r"(\d+) generated, (\d+) passed", said)
+    assert cases is not None and int(cases[1]) > 500 and cases[1] == cases[2]
+    log = target.log.read_text()
+    assert "[9000]" not in log and "Traceback" not in log
 
 
 def test_operations_that_end_the_run_are_no_exception(target: Target) -> None:

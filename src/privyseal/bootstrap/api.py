@@ -13,6 +13,7 @@ from privyseal import errors
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.administration import Administration
 from privyseal.bootstrap.api_inventory import ApiAuthorities, ApiEnrolling, ApiInventory
+from privyseal.bootstrap.graph import build_graph
 from privyseal.bootstrap.webhooks import WebhookSecrets, webhook_book
 from privyseal.endpoints.api.access import AccessOperations
 from privyseal.endpoints.api.authorities import AuthorityOperations
@@ -25,6 +26,7 @@ from privyseal.endpoints.api.table import Description, OpenOperations, ProblemPa
 from privyseal.endpoints.api.webhooks import WebhookOperations
 from privyseal.endpoints.app import Access, Route
 from privyseal.endpoints.app import Application as HttpApplication
+from privyseal.endpoints.graph.refusals import graph_answer, graph_fault
 from privyseal.endpoints.health import HealthEndpoint
 from privyseal.endpoints.limits import Buckets, FailureDelays
 from privyseal.store.idempotency import IdempotencyBook
@@ -38,7 +40,7 @@ _BURST_SECONDS: Final = 5
 def build_endpoint(application: Application) -> ApiEndpoint:
     """The API's front; in-process callers use it as it is."""
     books = Administration(application)
-    description, limit = Description(), float(application.settings.api_limit)
+    description = Description()
     operations = tuple(_operations(application, books, description=description))
     description.of(operations)
     return ApiEndpoint(
@@ -48,7 +50,7 @@ def build_endpoint(application: Application) -> ApiEndpoint:
         repeats=IdempotencyBook(application.database, application.committer),
         gauge=application.committer,
         clock=application.clock,
-        rates=Buckets(per_second=limit, burst=_BURST_SECONDS * limit, clock=time.monotonic) if limit else None,
+        rates=_rates(application),
         failures=FailureDelays(time.monotonic),
     )
 
@@ -78,7 +80,8 @@ def _operations(application: Application, books: Administration, *, description:
             entities=application.entities,
             enrollments=application.enrollments,
             audit=application.audit,
-            desk=ApiEnrolling(application, authorities),
+            desk=books.desk,
+            enrolling=ApiEnrolling(application, authorities),
         ).table(),
     )
 
@@ -92,17 +95,39 @@ def build_api(application: Application) -> HttpApplication:
         "api", _METHODS, _BODY_LIMIT, Access.TOKEN, "the table of operations says who", endpoint.handle,
         on_error=problem_answer, on_fault=fault_answer,
     )  # fmt: skip
+    graph = Route(
+        "beta", _METHODS, _BODY_LIMIT, Access.TOKEN, "the table of operations says who",
+        build_graph_endpoint(application).handle,
+        on_error=graph_answer, on_fault=graph_fault,
+    )  # fmt: skip
     problems = Route(
         "problems", _GET, 0, Access.PUBLIC, "they are published with the source", pages.page,
         on_error=problem_answer, on_fault=fault_answer,
     )  # fmt: skip
     routes = (
         operations,
+        graph,
         problems,
         Route("livez", _GET, 0, Access.PUBLIC, "tells nothing but that it runs", health.live),
         Route("readyz", _GET, 0, Access.PUBLIC, "tells nothing but whether it can serve", health.ready),
     )
     return HttpApplication(routes, application.rng)
+
+
+def build_graph_endpoint(application: Application) -> ApiEndpoint:
+    """The front of the facade."""
+    return build_graph(
+        application,
+        Administration(application),
+        scheme="https" if application.settings.api_certificate else "http",
+        rates=_rates(application),
+        failures=FailureDelays(time.monotonic),
+    )
+
+
+def _rates(application: Application) -> Buckets | None:
+    limit = float(application.settings.api_limit)
+    return Buckets(per_second=limit, burst=_BURST_SECONDS * limit, clock=time.monotonic) if limit else None
 
 
 def _runbook(code: int) -> str | None:

@@ -162,3 +162,20 @@ class ApiNotEncrypted(SetupError):
         "set api_certificate and api_key in privyseal.toml",
         'listen on the loopback: api_listen = "127.0.0.1:8443"',
     )
+
+
+# --- 8380: the facade in the form of Graph -----------------------------------------------------
+
+
+class FacadeUnsupported(InputError):
+    code = 8380
+    title = "This cannot be said in the form of Graph"
+    default_why = "the property is fixed when a CA is made, or there is nothing like it here"
+    default_mend = ("leave the property out, or send it as it is", "use /api/v1, which can do more")
+
+
+class FilterUnsupported(InputError):
+    code = 8381
+    title = "The query option cannot be followed"
+    default_why = "of OData the part is known that scripts for Cloud PKI use; a filter that is passed over would lie"
+    default_mend = ("filter by a property that is named in the message", "filter on your side, or search by /api/v1")

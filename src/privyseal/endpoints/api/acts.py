@@ -24,6 +24,11 @@ async def submit(desk: Desk, call: Call, act: str, *, parameters: Mapping[str, A
     return Reply(answer.result, status)
 
 
+def would(summary: str, *effects: str) -> Reply:
+    """The preview of what is no act: all that could refuse it has been asked."""
+    return Reply(preview_shape(Preview(summary=summary, effects=effects), needs_approval=False))
+
+
 def pending(approval: Approval) -> Reply:
     """Somebody else has to approve."""
     return Reply(approval_shape(approval), 202, (("location", f"/api/v1/approvals/{approval.id}"),))

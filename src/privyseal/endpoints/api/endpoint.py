@@ -106,7 +106,9 @@ class ApiEndpoint:
         rates: Buckets | None,
         failures: FailureDelays,
         face: Face = API,
+        scheme: str = "https",
     ) -> None:
+        self._scheme = scheme
         self.operations = tuple(operations)
         self.face = face
         self._router = Router(self.operations)
@@ -172,6 +174,7 @@ class ApiEndpoint:
             if_match=if_match,
             incident=incident,
             operation_path=operation.path,
+            origin=f"{self._scheme}://{(request.header(b'host') or b'').decode('latin-1')}",
         )
         key = (request.header(b"idempotency-key") or b"").decode("latin-1")
         if key and operation.method == "POST" and not call.dry_run:

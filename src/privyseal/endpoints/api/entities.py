@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from privyseal.administration.desk import Desk
+from privyseal.administration.entities import entity_state
 from privyseal.endpoints.api import examples
-from privyseal.endpoints.api.acts import check_tag
+from privyseal.endpoints.api.acts import check_tag, submit
 from privyseal.endpoints.api.certificates import named_entity
 from privyseal.endpoints.api.cursor import make_cursor, name_of, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
@@ -28,7 +29,6 @@ from privyseal.model.api.shapes import (
     EntityWish,
 )
 from privyseal.model.audit import AuditRow
-from privyseal.model.directory import DirectoryBinding
 from privyseal.model.enrollment import EnrollmentRecord, EnrollmentState
 from privyseal.model.entity import EndEntity, EntityKind
 
@@ -47,27 +47,6 @@ class Entities(Protocol):
 
     def page(self, kind: EntityKind, *, after: str, limit: int) -> tuple[EndEntity, ...]:
         """In order of name."""
-
-    async def create(
-        self,
-        kind: EntityKind,
-        attributes: Mapping[str, str],
-        *,
-        actor: str,
-        binding: DirectoryBinding | None = None,
-    ) -> EndEntity:
-        """Raises NameTaken, InvalidValue."""
-
-    async def change(
-        self,
-        entity: EndEntity,
-        attributes: Mapping[str, str],
-        *,
-        enabled: bool | None,
-        actor: str,
-        binding: DirectoryBinding | None = None,
-    ) -> EndEntity:
-        """Set attributes."""
 
 
 class Enrollments(Protocol):
@@ -90,7 +69,7 @@ class Trail(Protocol):
         """Newest first."""
 
 
-class Desk(Protocol):
+class Enrolling(Protocol):
     """What takes more than one book."""
 
     def issuer_labels(self, profile: str) -> frozenset[str]:
@@ -111,6 +90,7 @@ class EntityOperations:
     enrollments: Enrollments
     audit: Trail
     desk: Desk
+    enrolling: Enrolling
 
     def table(self) -> Iterator[Operation]:
         """Every operation about these."""
@@ -140,7 +120,7 @@ class EntityOperations:
             example=example,
         )  # fmt: skip
         yield Operation(
-            id=f"create_{word}", method="POST", path=path, permission=write, status=201,
+            id=f"create_{word}", method="POST", path=path, permission=write, status=201, kind=Kind.ACT,
             summary=f"Make a {word} known.", handler=self.create_entity, body=EntityWish,
             body_example={"name": "LAPTOP-042", "attributes": attributes}, answer=EntityShape, example=example,
         )  # fmt: skip
@@ -150,7 +130,7 @@ class EntityOperations:
         )  # fmt: skip
         yield Operation(
             id=f"change_{word}", method="PATCH", path=f"{path}/{{name}}", permission=write, if_match=True,
-            summary=f"Change attributes of a {word}, disable or enable it.", handler=self.change_entity,
+            kind=Kind.ACT, summary=f"Change attributes of a {word}, disable or enable it.", handler=self.change_entity,
             body=EntityChange, body_example={"attributes": attributes, "enabled": False}, answer=EntityShape,
             example=example,
         )  # fmt: skip
@@ -189,9 +169,8 @@ class EntityOperations:
         """Its attributes become names in certificates of any CA, so a grant that names labels does not reach it."""
         check_permission(call.actor, Permission.ENTITY_WRITE, _ANY)
         wish: EntityWish = call.body
-        given = {**wish.attributes, "name": wish.name}
-        made = await self.entities.create(_kind_of(call), given, actor=call.actor.name)
-        return Reply(entity_shape(made), 201, (("etag", entity_tag(made)),))
+        given = {"kind": _kind_of(call).value, "name": wish.name, "attributes": dict(wish.attributes)}
+        return await self._done(call, "entity.create", parameters=given, status=201)
 
     async def change_entity(self, call: Call) -> Reply:
         """Only in the state that the caller has seen."""
@@ -199,18 +178,25 @@ class EntityOperations:
         wish: EntityChange = call.body
         entity = self.entities.named(_kind_of(call), call.path["name"])
         check_tag(call, entity_tag(entity), what=f"{entity.kind.value} {entity.name}")
-        given = {name: value for name, value in wish.attributes.items() if name != "name"}
-        changed = await self.entities.change(entity, given, enabled=wish.enabled, actor=call.actor.name)
-        return _with_tag(changed)
+        given = {"kind": entity.kind.value, "name": entity.name, "attributes": dict(wish.attributes)}
+        said = {} if wish.enabled is None else {"enabled": wish.enabled}
+        state = {"state": entity_state(entity)}
+        return await self._done(call, "entity.change", parameters={**given, **said, **state}, status=200)
+
+    async def _done(self, call: Call, act: str, *, parameters: dict[str, Any], status: int) -> Reply:
+        reply = await submit(self.desk, call, act, parameters=parameters, status=status)
+        if call.dry_run or reply.status != status:
+            return reply
+        return _with_tag(self.entities.named(_kind_of(call), parameters["name"].strip()), status)
 
     async def create_challenge(self, call: Call) -> Reply:
         """For one profile and one device or user."""
         wish: ChallengeWish = call.body
         kind, name = named_entity(wish.device, wish.user)
-        if not call.actor.may(Permission.ENROLLMENT_DECIDE, self.desk.issuer_labels(wish.profile)):
+        if not call.actor.may(Permission.ENROLLMENT_DECIDE, self.enrolling.issuer_labels(wish.profile)):
             raise NotFound(f"there is no profile {wish.profile!r}", mend=("privyseal profile list",))
         entity = self.entities.named(kind, name)
-        secret, until = await self.desk.challenge(wish.profile, entity, life=wish.life, actor=call.actor.name)
+        secret, until = await self.enrolling.challenge(wish.profile, entity, life=wish.life, actor=call.actor.name)
         made = ChallengeMade(secret=secret, profile=wish.profile, entity=entity.name, expires_at=until)
         return Reply(made, 201)
 
@@ -250,7 +236,7 @@ class EntityOperations:
         return row
 
     def _reaches(self, call: Call, permission: Permission, row: EnrollmentRecord) -> bool:
-        return call.actor.may(permission, self.desk.issuer_labels(row.profile))
+        return call.actor.may(permission, self.enrolling.issuer_labels(row.profile))
 
     def _shape(self, row: EnrollmentRecord) -> EnrollmentShape:
         return EnrollmentShape(
@@ -261,7 +247,7 @@ class EntityOperations:
             protocol=row.protocol,
             entity=row.entity or None,
             transaction_id=row.transaction_id,
-            serial=self.desk.serial_of(row.certificate_id),
+            serial=self.enrolling.serial_of(row.certificate_id),
             code=row.code or None,
             what=row.what or None,
         )
@@ -282,13 +268,11 @@ def entity_shape(entity: EndEntity) -> EntityShape:
 
 def entity_tag(entity: EndEntity) -> str:
     """The ETag of a device or user: of everything that can be changed."""
-    bound = entity.binding
-    state = [entity.enabled, sorted(entity.attributes.items()), bound and [bound.directory, bound.sid.text]]
-    return f'"{sha256(json.dumps(state).encode()).hexdigest()[:32]}"'
+    return f'"{entity_state(entity)}"'
 
 
-def _with_tag(entity: EndEntity) -> Reply:
-    return Reply(entity_shape(entity), 200, (("etag", entity_tag(entity)),))
+def _with_tag(entity: EndEntity, status: int = 200) -> Reply:
+    return Reply(entity_shape(entity), status, (("etag", entity_tag(entity)),))
 
 
 def _kind_of(call: Call) -> EntityKind:

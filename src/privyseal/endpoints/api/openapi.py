@@ -89,10 +89,11 @@ def _who(operation: Operation) -> str:
 
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     found = {str(operation.status): _answer(operation, schemas)}
+    if operation.heeds_dry_run and operation.status != 200:
+        found["200"] = _json(
+            "With `dry_run`: what would happen.", _reference(PreviewShape, schemas), examples.PREVIEW
+        )
     if operation.kind is Kind.ACT:
-        if operation.status != 200:
-            found["200"] = _json("With `dry_run`: what would happen.", _reference(PreviewShape, schemas),
-                                 examples.PREVIEW)  # fmt: skip
         shape = _reference(ApprovalShape, schemas)
         example: Any = examples.APPROVAL
         if operation.keeps_secret and operation.answer is not None:
@@ -148,7 +149,7 @@ def _answer(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             "additionalProperties": False,
         }
         return _json(said, schema, {"items": [operation.example], "next_cursor": None})
-    if operation.kind is Kind.ACT and operation.status == 200:
+    if operation.heeds_dry_run and operation.status == 200:
         shape = {"anyOf": [shape, _reference(PreviewShape, schemas)]}
         said = "Done; with `dry_run`: what would happen"
     answer = _json(said, shape, operation.example)
@@ -161,17 +162,20 @@ def _selected(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     """Of an entity, `$select` may leave out anything."""
     if operation.answer is None:
         return {"type": "object"}
-    partial = {"type": "object", "properties": _shape(operation.answer, schemas)["properties"]}
+    name = f"{operation.answer.__name__}Entity"
+    if name not in schemas:
+        properties = {**_shape(operation.answer, schemas)["properties"], "@odata.context": {"type": "string"}}
+        schemas[name] = {"type": "object", "properties": properties, "additionalProperties": False}
+    entity = {"$ref": f"#/components/schemas/{name}"}
     if operation.kind is Kind.ENTITY:
-        partial["properties"]["@odata.context"] = {"type": "string"}
-        return {**partial, "additionalProperties": False}
+        return entity
     return {
         "type": "object",
         "properties": {
             "@odata.context": {"type": "string"},
             "@odata.count": {"type": "integer"},
             "@odata.nextLink": {"type": "string"},
-            "value": {"type": "array", "items": {**partial, "additionalProperties": False}},
+            "value": {"type": "array", "items": entity},
         },
         "required": ["@odata.context", "value"],
         "additionalProperties": False,
@@ -194,6 +198,7 @@ def _path(operation: Operation) -> list[dict[str, Any]]:
                 "maxLength": 256,
                 **({"pattern": operation.path_patterns[name]} if name in operation.path_patterns else {}),
             },
+            **({"example": operation.path_examples[name]} if name in operation.path_examples else {}),
         }
         for name in PARAMETER.findall(operation.path)
     ]

@@ -60,6 +60,8 @@ class Call:
     incident: str
     operation_path: str
     """The operation's own, with its braces."""
+    origin: str = ""
+    """Scheme and host that the caller used, for links that must be absolute."""
 
     @property
     def dry_run(self) -> bool:
@@ -117,6 +119,8 @@ class Operation:
     if_match: bool = False
     may_match: bool = False
     """It heeds If-Match, and does without."""
+    previews: bool = False
+    """It heeds ``dry_run`` though it is no act."""
     annotations: bool = False
     """Names with `@odata.` in the content are passed over."""
     keeps_secret: bool = False
@@ -124,6 +128,7 @@ class Operation:
     shares_commits: bool = False
     """It commits, many of it are under way at once, and waiting for each other a moment saves all of them time."""
     path_patterns: Mapping[str, str] = field(default_factory=dict)
+    path_examples: Mapping[str, str] = field(default_factory=dict)
     media: str = "application/json"
 
     @property
@@ -132,11 +137,16 @@ class Operation:
         return self.method != "GET"
 
     @property
+    def heeds_dry_run(self) -> bool:
+        """It can say what would happen, and do nothing."""
+        return self.kind is Kind.ACT or self.previews
+
+    @property
     def all_query(self) -> tuple[QueryField, ...]:
         """With those that its kind brings."""
         more: tuple[QueryField, ...] = ()
         if self.kind is Kind.PAGE:
             more = (LIMIT, CURSOR, FIELDS)
-        elif self.kind is Kind.ACT:
+        elif self.heeds_dry_run:
             more = (DRY_RUN,)
         return (*self.query, *more)
