@@ -19,7 +19,6 @@ from privyseal.ca.chain import ordered
 from privyseal.ca.external import ForeignCrl, check_parents, read_foreign_crl, signer_of, store_parents
 from privyseal.ca.founding import begin_service
 from privyseal.ca.issuer import Issuer
-from privyseal.ca.lifecycle import CaEvent
 from privyseal.ca.outside import (
     Check,
     Verdict,
@@ -163,8 +162,8 @@ class ImportRoot:
 class CrlStore(Protocol):
     """CRLs that were made elsewhere."""
 
-    async def import_crl(self, issuer: Issuer, crl: ForeignCrl, *, actor: str) -> None:
-        """Publish it. Raises CrlRefused when its number falls."""
+    async def import_crl(self, issuer: Issuer, crl: ForeignCrl, *, hit: Sequence[CaRecord], actor: str) -> None:
+        """Revoke the CAs that it hits, and publish it. Raises CrlRefused when its number falls."""
 
 
 class ImportCrl:
@@ -181,7 +180,7 @@ class ImportCrl:
     async def preview(self, parameters: Mapping[str, Any]) -> Preview:
         """See ``Act``."""
         issuer, crl = self._read(Parameters(parameters, {"crl"}))
-        hit = [record for record in self._office.register.all() if self._is_hit(record, issuer, crl)]
+        hit = self._hit(issuer, crl)
         effects = [f"it is served at {issuer.urls.crl} until {crl.next_update:%Y-%m-%dT%H:%M:%SZ}"]
         effects += [f"CA {record.name} v{record.version} is listed in it and counts as revoked" for record in hit]
         return Preview(
@@ -194,10 +193,7 @@ class ImportCrl:
     async def perform(self, parameters: Mapping[str, Any], *, actor: str) -> Mapping[str, Any]:
         """See ``Act``."""
         issuer, crl = self._read(Parameters(parameters))
-        await self._crls.import_crl(issuer, crl, actor=actor)
-        for record in self._office.register.all():
-            if self._is_hit(record, issuer, crl):
-                await self._office.life.move(record, CaEvent.REVOKE, actor=actor)
+        await self._crls.import_crl(issuer, crl, hit=self._hit(issuer, crl), actor=actor)
         return {
             "name": issuer.record.name,
             "version": issuer.record.version,
@@ -210,9 +206,20 @@ class ImportCrl:
         issuers = [self._office.issuer(record) for record in self._office.register.all()]
         return signer_of(crl, issuers, self._office.clock.now()), crl
 
-    def _is_hit(self, record: CaRecord, issuer: Issuer, crl: ForeignCrl) -> bool:
-        below = record.parent_id == issuer.record.id and record.state is not CaState.REVOKED
-        return below and self._office.issuer(record).view.serial in crl.serials
+    def _hit(self, issuer: Issuer, crl: ForeignCrl) -> list[CaRecord]:
+        """CAs in it. A CRL is of a name and a key: several certificates of one CA may have both."""
+        office = self._office
+        same = {
+            other.id
+            for other in office.register.all()
+            if (view := office.issuer(other).view).subject == issuer.view.subject and view.spki == issuer.view.spki
+        }
+        return [
+            record
+            for record in office.register.all()
+            if record.parent_id in same and record.state is not CaState.REVOKED
+            if office.issuer(record).view.serial in crl.serials
+        ]
 
 
 def read_files(files: Sequence[str]) -> tuple[CertificateView, ...]:

@@ -179,6 +179,16 @@ def shift(
     )
 
 
+def revoke_listed(transaction: Transaction, ca_id: int, *, actor: str) -> None:
+    """Revoke a version that the CRL of the CA above lists, unless it is revoked or deleted by now."""
+    row = transaction.one(
+        "SELECT id, name, version, state FROM authorities WHERE id = ? AND deleted_at IS NULL AND state <> 'revoked'",
+        (ca_id,),
+    )
+    if row is not None:
+        shift(transaction, row, CaEvent.REVOKE, actor=actor)
+
+
 def _replace(
     transaction: Transaction, record: CaRecord, event: CaEvent, *, actor: str, detail: Mapping[str, Any]
 ) -> None:
