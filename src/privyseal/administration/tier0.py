@@ -64,6 +64,18 @@ def lets_people_choose_the_name(profile: CertificateProfile) -> bool:
     return profile.names_from is NamesFrom.ENTITY or not all(_is_of_account(rule.template) for rule in profile.san)
 
 
+def attributes_that_decide(profile: CertificateProfile) -> frozenset[str]:
+    """What is stored about a device or user that a certificate for log-on of this profile says who somebody is."""
+    if not lets_people_choose_the_name(profile):
+        return frozenset()
+    said = frozenset[str]().union(*(rule.template.variables for rule in profile.san))
+    said |= {variable for variable in profile.subject.variables if variable.partition(".")[2] in _OF_ACCOUNTS}
+    deciding = frozenset(variable.partition(".")[2] for variable in said)
+    if profile.names_from is NamesFrom.DIRECTORY:
+        return deciding - _OF_ACCOUNTS
+    return deciding | ({"sid"} if profile.sid_extension or profile.sid_uri else set())
+
+
 def _is_of_account(template: ValueTemplate) -> bool:
     match template.parts:
         case (Variable(name=name),):

@@ -12,6 +12,7 @@ from typing import Final
 
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.publishing import ca_labels
+from privyseal.ca.form import CertificateForm
 from privyseal.ca.issuer import Issuer
 from privyseal.errors import BodyInvalid, InvalidValue, NotFound, NotIssued, OperationUnsupported
 from privyseal.model.api.shapes import AuthorityShape, CertificateShape, Issued, IssueWish, ProfileShape
@@ -31,7 +32,7 @@ from privyseal.model.search.grammar import parse_search
 from privyseal.model.search.query import Among, Field, Search
 from privyseal.store.queries import serial_text, status_word
 from privyseal.x509.certificate import read_certificate
-from privyseal.x509.csr import parse_request
+from privyseal.x509.csr import CertificationRequest, parse_request
 from privyseal.x509.extensions import ext_key_usage_label
 from privyseal.x509.keys import describe_key
 from privyseal.x509.names import DistinguishedName
@@ -132,11 +133,23 @@ class ApiInventory:
             encoded = pem(self._app.certificates.encoded(record.id))
         return self._shape(record, now=self._app.clock.now(), encoded=encoded)
 
-    async def issue(self, wish: IssueWish, kind: EntityKind, *, name: str, requester: str) -> Issued:
-        """Names from the device or user, the key from the request."""
+    async def drawn(self, wish: IssueWish, kind: EntityKind, *, name: str) -> tuple[str, ...]:
+        """What ``issue`` would certify, in words; nothing is signed or stored."""
+        _, request, entity = self._asked(wish, kind, name)
+        drawn = await self._app.registration.draw_for(entity, wish.profile, request)
+        said = (f"subject {drawn.subject}", f"alternative names {drawn.san or 'none'}", f"good until {drawn.not_after}")
+        return (*said, drawn.remark) if drawn.remark else said
+
+    def _asked(
+        self, wish: IssueWish, kind: EntityKind, name: str
+    ) -> tuple[CertificateForm, CertificationRequest, EndEntity]:
         form = self._app.catalog.form(wish.profile)
         request = parse_request(read_request(wish.csr), allow_sha1=form.profile.scep.legacy_devices)
-        entity = self._app.entities.named(kind, name)
+        return form, request, self._app.entities.named(kind, name)
+
+    async def issue(self, wish: IssueWish, kind: EntityKind, *, name: str, requester: str) -> Issued:
+        """Names from the device or user, the key from the request."""
+        form, request, entity = self._asked(wish, kind, name)
         granted = await self._app.registration.issue_for(entity, wish.profile, request, requester=requester)
         view = read_certificate(granted.certificate)
         return Issued(
@@ -192,7 +205,7 @@ class ApiInventory:
 
 
 class ApiEnrolling:
-    """Implements ``endpoints.api.entities.Desk``."""
+    """Implements ``endpoints.api.entities.Enrolling``."""
 
     def __init__(self, application: Application, authorities: ApiAuthorities) -> None:
         self._app = application
@@ -209,8 +222,8 @@ class ApiEnrolling:
         """As hexadecimal text."""
         return serial_text(self._app.database, certificate_id)
 
-    async def challenge(self, profile: str, entity: EndEntity, *, life: str | None, actor: str) -> tuple[str, datetime]:
-        """A new challenge and its end."""
+    def challenge_end(self, profile: str, entity: EndEntity, *, life: str | None) -> datetime:
+        """When a challenge made now would end. Raises what stands in its way."""
         form = self._app.catalog.form(profile)
         if not form.profile.scep.enabled:
             raise OperationUnsupported(f"profile {profile} is not served by SCEP")
@@ -219,10 +232,14 @@ class ApiEnrolling:
         ttl = parse_duration(life) if life else _CHALLENGE_LIFE
         if not timedelta(minutes=1) <= ttl <= _LONGEST_CHALLENGE:
             raise InvalidValue(f"a challenge lives 1 minute to 7 days, not {life}")
+        return self._app.clock.now().replace(microsecond=0) + ttl
+
+    async def challenge(self, profile: str, entity: EndEntity, *, life: str | None, actor: str) -> tuple[str, datetime]:
+        """A new challenge and its end."""
+        until = self.challenge_end(profile, entity, life=life)
         secret = base64.b32encode(self._app.rng.bytes(20)).decode("ascii").lower()
-        until = self._app.clock.now().replace(microsecond=0) + ttl
         await self._app.entities.create_challenge(
-            challenge_hash(secret), profile=form.profile.name, entity=entity, expires_at=until, actor=actor
+            challenge_hash(secret), profile=profile, entity=entity, expires_at=until, actor=actor
         )
         return secret, until
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from privyseal.administration.act import Act
+from privyseal.administration.entities import ChangeEntity, CreateEntity
 from privyseal.administration.publication import PublishToDirectory, SaveProfile
 from privyseal.administration.tier0 import Surroundings, who_could_become_anybody
 from privyseal.bootstrap import Application
@@ -108,7 +109,7 @@ class Guard:
 
 
 def publication_acts(application: Application, access: AccessBook, guard: Guard) -> Iterator[Act]:
-    """Publishing, and profiles that decide about names."""
+    """Publishing, profiles that decide about names, and the names that are stored."""
 
     def check(profile: CertificateProfile) -> None:
         # Built once now, so that a purpose which the CA does not allow is refused here and not at a device.
@@ -121,6 +122,15 @@ def publication_acts(application: Application, access: AccessBook, guard: Guard)
         in_ntauth=access.in_ntauth,
         labels=lambda ca: ca_labels(application, ca),
     )
+
+    def trusted() -> tuple[CertificateProfile, ...]:
+        standing = access.in_ntauth()
+        return (
+            tuple(profile for profile in application.profiles.all() if profile.issuer in standing) if standing else ()
+        )
+
+    yield CreateEntity(application.entities, trusted)
+    yield ChangeEntity(application.entities, trusted)
 
 
 def ca_labels(application: Application, ca: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from privyseal.administration.desk import Desk
 from privyseal.administration.entities import entity_state
 from privyseal.endpoints.api import examples
-from privyseal.endpoints.api.acts import check_tag, submit
+from privyseal.endpoints.api.acts import check_tag, submit, would
 from privyseal.endpoints.api.certificates import named_entity
 from privyseal.endpoints.api.cursor import make_cursor, name_of, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
@@ -78,6 +78,9 @@ class Enrolling(Protocol):
     def serial_of(self, certificate_id: int | None) -> str | None:
         """As hexadecimal text."""
 
+    def challenge_end(self, profile: str, entity: EndEntity, *, life: str | None) -> datetime:
+        """When a challenge made now would end. Raises what ``challenge`` raises."""
+
     async def challenge(self, profile: str, entity: EndEntity, *, life: str | None, actor: str) -> tuple[str, datetime]:
         """A new challenge and its end. Raises NotFound, OperationUnsupported, VariableWithoutValue."""
 
@@ -100,7 +103,7 @@ class EntityOperations:
             id="create_challenge", method="POST", path="/challenges", permission=Permission.ENROLLMENT_DECIDE,
             summary="A one-time password for one enrollment; shown this once.", handler=self.create_challenge,
             status=201, body=ChallengeWish, body_example=examples.CHALLENGE_WISH, answer=ChallengeMade,
-            example=examples.CHALLENGE, keeps_secret=True,
+            example=examples.CHALLENGE, keeps_secret=True, previews=True,
         )  # fmt: skip
         yield from self._attempts()
         yield Operation(
@@ -151,7 +154,7 @@ class EntityOperations:
             id="decide_enrollment", method="POST", path="/enrollments/{id}:decide",
             permission=Permission.ENROLLMENT_DECIDE, summary="Approve or reject one that waits.",
             handler=self.decide, body=Decision, body_example={"decision": "approve"}, answer=EnrollmentShape,
-            example={**examples.ENROLLMENT, "state": "approved"}, path_patterns=ids,
+            example={**examples.ENROLLMENT, "state": "approved"}, path_patterns=ids, previews=True,
         )  # fmt: skip
 
     async def list_entities(self, call: Call) -> Reply:
@@ -196,6 +199,9 @@ class EntityOperations:
         if not call.actor.may(Permission.ENROLLMENT_DECIDE, self.enrolling.issuer_labels(wish.profile)):
             raise NotFound(f"there is no profile {wish.profile!r}", mend=("privyseal profile list",))
         entity = self.entities.named(kind, name)
+        if call.dry_run:
+            until = self.enrolling.challenge_end(wish.profile, entity, life=wish.life)
+            return would(f"make a challenge for {kind.value} {name} and profile {wish.profile}, good until {until}")
         secret, until = await self.enrolling.challenge(wish.profile, entity, life=wish.life, actor=call.actor.name)
         made = ChallengeMade(secret=secret, profile=wish.profile, entity=entity.name, expires_at=until)
         return Reply(made, 201)
@@ -216,6 +222,10 @@ class EntityOperations:
         """Approve or reject."""
         row = self._attempt(call, Permission.ENROLLMENT_DECIDE)
         state = EnrollmentState.APPROVED if call.body.decision == "approve" else EnrollmentState.REFUSED
+        if call.dry_run:
+            if row.state is not EnrollmentState.WAITING:
+                raise NotFound(f"no enrollment {row.id} waits for a decision")
+            return would(f"{call.body.decision} enrollment {row.id} of {row.entity or 'nobody'} for {row.profile}")
         await self.enrollments.decide(row.id, state, actor=call.actor.name)
         return Reply(self._shape(self.enrollments.get(row.id)))
 
