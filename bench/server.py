@@ -13,6 +13,7 @@ from privyseal.config import load_settings, parse_listen, read_passphrase
 from privyseal.endpoints.app import Access, Route
 from privyseal.endpoints.app import Application as HttpApplication
 from privyseal.endpoints.http import Request, Response
+from privyseal.serve.beside import Beside
 
 
 def with_constant(size: int) -> None:
@@ -39,7 +40,8 @@ def main() -> None:
     settings = load_settings(home)
     application = build(settings, passphrase=read_passphrase(home / "passphrase"))
     api = product.open_socket(*parse_listen(settings.api_listen)) if settings.api_listen else None
-    product.serve(application, product.open_socket(*settings.address), on_ready=lambda address: None, api=api)
+    listener = product.open_socket(*settings.address)
+    product.serve(application, listener, on_ready=lambda address: None, beside=Beside(api=api))
 
 
 if __name__ == "__main__":
