@@ -90,7 +90,7 @@ async def reach(urls: Sequence[str]) -> Mapping[str, str]:
 
     def one(url: str) -> str:
         try:
-            fetch(url, seconds=_REACH_SECONDS)
+            fetch(url, seconds=_REACH_SECONDS, quote=False)
         except PrivysealError as error:
             return error.what
         return ""
