@@ -24,6 +24,7 @@ ON_BOTH_ENGINES = {
     "test_status",
     "test_store_faults",
     "test_waiting",
+    "test_webhooks",
     "test_workers",
 }
 
