@@ -6,7 +6,7 @@ An act that waits is stored with its parameters and preview; whoever approves ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,9 +58,17 @@ class Desk:
     """Takes acts by name. Holds no state of its own."""
 
     def __init__(
-        self, acts: Iterable[Act], *, approvals: ApprovalStore, four_eyes: FourEyesStore, clock: Clock
+        self,
+        acts: Iterable[Act],
+        *,
+        approvals: ApprovalStore,
+        four_eyes: FourEyesStore,
+        clock: Clock,
+        about: Callable[[str, Mapping[str, Any]], Iterable[frozenset[str]]],
     ) -> None:
+        """``about`` tells the labels of every object that stands there already and that an act would touch or use."""
         self._acts = {act.name: act for act in acts}
+        self._about = about
         self._approvals = approvals
         self._four_eyes = four_eyes
         self._clock = clock
@@ -92,9 +100,12 @@ class Desk:
         """
         act = self.act(name)
         check_permission(actor, act.permission)
+        for labels in self._about(name, parameters):
+            # Before the preview: what it refuses with would tell of objects that the actor does not see.
+            _check_reach(actor, act, labels)
         preview = await act.preview(parameters)
         parameters = {**parameters, **preview.pinned}
-        _check_reach(actor, act, preview)
+        _check_reach(actor, act, preview.labels)
         two = self._takes_two(act, preview)
         if dry_run:
             return Previewed(preview, two)
@@ -163,8 +174,8 @@ class Desk:
         return asked[act.second_person] and self.needs_two()
 
 
-def _check_reach(actor: Actor, act: Act, preview: Preview) -> None:
-    if not actor.may(act.permission, preview.labels):
+def _check_reach(actor: Actor, act: Act, labels: frozenset[str]) -> None:
+    if not actor.may(act.permission, labels):
         # As if it were not there: who may not reach an object learns nothing of it.
         raise NotFound(f"there is no such object for {act.name}, or it is not among what {actor.name} may reach")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from privyseal.administration.access import CreateToken, GrantRole, RevokeRole, RevokeToken, SetFourEyes
@@ -32,7 +33,11 @@ class Administration:
         self.guard = Guard(application, self.access, self.tokens)
         self.sign_in = SignIn(self.tokens, self.access, application.clock)
         self.desk = Desk(
-            self._acts(application), approvals=self.approvals, four_eyes=self.access, clock=application.clock
+            self._acts(application),
+            approvals=self.approvals,
+            four_eyes=self.access,
+            clock=application.clock,
+            about=partial(labels_about, application),
         )
 
     def _acts(self, application: Application) -> Iterator[Act]:
@@ -45,6 +50,19 @@ class Administration:
         yield from (Labelled(application, act) for act in revocation_acts(application))
         yield from authority_acts(application)
         yield from webhook_acts(application)
+
+
+def labels_about(application: Application, act: str, parameters: Mapping[str, Any]) -> Iterator[frozenset[str]]:
+    """The labels of the CAs that an act names, or whose profile it replaces, where they exist."""
+    noun, names = act.partition(".")[0], list[Any]()
+    if noun == "ca":
+        names = [parameters.get("name"), parameters.get("parent")]
+    elif noun == "certificate" and parameters.get("serial"):
+        names = [parameters.get("ca")]
+    elif noun == "profile" and isinstance(body := parameters.get("profile"), Mapping):
+        names = [profile.issuer for profile in application.profiles.all() if profile.name == body.get("name")]
+    there = {known.name: known.labels for known in application.authority_names.all()}
+    yield from (there[name] for name in names if isinstance(name, str) and name in there)
 
 
 class Labelled:

@@ -65,7 +65,11 @@ class House:
         self.books = Administration(installation.app)
         self.act = Rename()
         self.desk = Desk(
-            [self.act], approvals=self.books.approvals, four_eyes=self.books.access, clock=installation.clock
+            [self.act],
+            approvals=self.books.approvals,
+            four_eyes=self.books.access,
+            clock=installation.clock,
+            about=lambda *_: (),
         )
         installation.run(self.books.access.set_four_eyes(four_eyes, until=None, actor="test", reason=""))
 

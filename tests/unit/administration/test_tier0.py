@@ -81,6 +81,12 @@ def test_readers_of_a_directory_follow_its_mode(tmp_path: Path) -> None:
         ({"ext_key_usage": ["server-auth"]}, False),
         ({"ext_key_usage": ["server-auth", "smartcard-logon"]}, True),
         ({"names_from": "directory"}, False),
+        ({"names_from": "directory", "san": ["dns:{{device.dns_name}}"]}, False),
+        ({"names_from": "directory", "san": ["dns:{{device.name}}.contoso.com"]}, True),
+        ({"names_from": "directory", "san": ["dns:{{device.model}}"]}, True),
+        ({"names_from": "directory", "san": ["upn:administrator@contoso.com"]}, True),
+        ({"names_from": "directory", "san": ["uri:tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-500"]}, True),
+        ({"ext_key_usage": ["1.3.6.1.4.1.311.10.12.1"]}, True),
     ],
 )
 def test_a_profile_lets_people_choose_the_name_unless_the_directory_says_it(
@@ -134,7 +140,7 @@ class Directory:
 def test_publishing_to_ntauth_shows_who_could_become_anybody_and_waits(installation: Installation) -> None:
     books, run, directory = Administration(installation.app), installation.run, Directory()
     act = PublishToDirectory(directory, books.guard.of_certificate)
-    desk = Desk([act], approvals=books.approvals, four_eyes=books.access, clock=installation.clock)
+    desk = Desk([act], approvals=books.approvals, four_eyes=books.access, clock=installation.clock, about=lambda *_: ())
     certificate = installation.app.authorities.get(ISSUING_CA).certificate
     wanted = [Wanted(target=Target.NTAUTH_CA, certificate=certificate)]
     given = publication_parameters("contoso", wanted, fingerprint=directory.fingerprint)
