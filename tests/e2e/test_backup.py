@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from privyseal.adapters.fetch import fetch
 from privyseal.bootstrap import build
 from privyseal.config import load_settings
 from privyseal.errors import (
@@ -29,6 +32,7 @@ from privyseal.model.revocation import CrlReason
 from tests.command_line import Answer, run_line
 from tests.device import Device
 from tests.installation import PASSPHRASE, Installation, Installations, new_home
+from tests.server_process import ServerProcess
 
 TABLES = ("entities", "profiles", "authorities", "services", "certificates", "certificate_tbs", "revocations", "crls")
 
@@ -248,3 +252,26 @@ def test_a_backup_of_sqlite_becomes_a_store_in_postgresql_and_back(site: Site, i
     store = sqlite3.connect(site.restored / "privyseal.db")
     assert store.execute("SELECT count(*) FROM certificates").fetchone() == (len(rows),)
     store.close()
+
+
+def test_a_backup_that_is_made_under_load_is_of_one_moment(site: Site, installations: Installations) -> None:
+    requests = [site.device.request() for _ in range(150)]
+    installations.end(site.opened)
+    enough = Event()
+    with ServerProcess(site.home) as server, ThreadPoolExecutor(1) as pool:
+
+        def enroll() -> int:
+            url = f"{server.base}/scep/{site.device.profile}?operation=PKIOperation"
+            return sum(len(fetch(url, body=sent.message).body) > 0 for sent in requests if not enough.is_set())
+
+        running = pool.submit(enroll)
+        files = []
+        for number in range(3):
+            site.file = site.place / f"{number}.backup"
+            files.append(site.backup()["certificates"])
+        enough.set()
+        assert running.result() > 0
+    assert files == sorted(files)
+    for number in (0, 2):
+        told = site.works(site.home, "backup", "verify", str(site.place / f"{number}.backup"))
+        assert told["certificates"] == files[number]

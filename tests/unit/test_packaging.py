@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import run_line
 from tests.outside.tools import ROOT, require_tool, run
 
 UNIT = ROOT / "packaging" / "systemd" / "privyseal.service"
@@ -35,6 +36,21 @@ def test_the_unit_is_confined(unit: Path) -> None:
     seen = run([analyze, "security", "--offline=true", "--threshold=15", unit])
     assert seen.code == 0, seen.text
     assert run([analyze, "security", "--offline=true", "--threshold=1", unit]).code != 0  # the bound does bind
+
+
+@pytest.mark.parametrize("home", ["/var/lib/pki", "/srv/a pki", str(Path("/", "home", "ada", "pki"))])
+def test_the_unit_of_an_installation_is_sound_and_confined_as_well(tmp_path: Path, home: str) -> None:
+    answer = run_line("--home", home, "--passphrase-file", "/etc/pki.pass", "init", "--systemd")
+    assert answer.code == 0, answer.err
+    path = tmp_path / UNIT.name
+    path.write_text(answer.out)
+    assert "LoadCredential=privyseal-passphrase:/etc/pki.pass\n" in answer.out
+    assert ("DynamicUser=yes\nStateDirectory=pki\n" in answer.out) == home.startswith("/var/lib/")
+    assert ("ProtectHome=no" in answer.out) == (Path(home).parts[1] == "home")
+    analyze = require_tool("systemd-analyze")
+    seen = run([analyze, "verify", "--man=no", path])
+    assert [line for line in seen.text.splitlines() if path.name in line] == []
+    assert run([analyze, "security", "--offline=true", "--threshold=20", path]).code == 0
 
 
 def test_the_unit_holds_no_secret_and_hands_the_passphrase_over() -> None:

@@ -13,8 +13,9 @@ import click
 from privyseal.adapters.clock import SystemRng
 from privyseal.adapters.files import write_atomically
 from privyseal.bootstrap import build
-from privyseal.cli.output import show_item
+from privyseal.cli.output import show_item, write_text
 from privyseal.cli.session import Session, is_terminal
+from privyseal.cli.unit import unit_text
 from privyseal.cli.verb import verb
 from privyseal.config import (
     CONFIG_NAME,
@@ -36,6 +37,7 @@ from privyseal.errors import NameTaken, PassphraseMissing, UnsafePermissions
         "init --organization Contoso --url http://pki.contoso.com --store 'postgresql:///privyseal' "
         "--passphrase-file /etc/privyseal/passphrase",
         "init --home ./pki --organization Lab --url http://127.0.0.1:8080 --passphrase-file ./pki.pass",
+        "init --home /var/lib/privyseal --systemd",
     ),
 )
 @click.option("--organization", metavar="NAME", help="Stands as O= in the names of CAs.")
@@ -43,6 +45,7 @@ from privyseal.errors import NameTaken, PassphraseMissing, UnsafePermissions
 @click.option("--listen", metavar="HOST:PORT", help=f"Where `serve` listens. Default: {DEFAULT_LISTEN}.")
 @click.option("--store", metavar="URL", help="An empty PostgreSQL database. Default: SQLite in the home directory.")
 @click.option("--store-password-file", metavar="FILE", help="Holds its password; relative to the home directory.")
+@click.option("--systemd", is_flag=True, help="Print a systemd unit for this home directory and change nothing.")
 def command(
     session: Session,
     organization: str | None,
@@ -51,6 +54,7 @@ def command(
     *,
     store: str | None,
     store_password_file: str | None,
+    systemd: bool,
 ) -> None:
     """Make an installation: a home directory with configuration, store and key protection.
 
@@ -58,6 +62,9 @@ def command(
     when the named file does not exist, it is made with a random passphrase. Keep a copy of it elsewhere.
     """
     home = session.place
+    if systemd:
+        write_text(unit_text(home, passphrase_file(session.passphrase_file), user=session.actor.removeprefix("cli:")))
+        return
     wanted = {"organization": organization, "public_url": url and url.rstrip("/"), "listen": listen}
     wanted |= {"store_url": store, "store_password_file": store_password_file}
     existing = (home / CONFIG_NAME).exists()
