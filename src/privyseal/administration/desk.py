@@ -24,7 +24,7 @@ from privyseal.errors import (
     PrivysealError,
 )
 from privyseal.model.access import Actor, Permission, check_permission
-from privyseal.model.approval import APPROVAL_LIFE, Approval, ApprovalState, FourEyes
+from privyseal.model.approval import APPROVAL_LIFE, RECOVERY_LIFE, Approval, ApprovalState, FourEyes
 from privyseal.model.lifespan import is_good
 from privyseal.model.preview import Preview
 
@@ -65,10 +65,14 @@ class Desk:
         four_eyes: FourEyesStore,
         clock: Clock,
         about: Callable[[str, Mapping[str, Any]], Iterable[frozenset[str]]],
+        standing: Callable[[str, str], Actor],
     ) -> None:
-        """``about`` tells the labels of every object that stands there already and that an act would touch or use."""
+        """``about`` tells the labels of every object that stands there already and that an act would touch or use;
+        ``standing`` what an actor, named with the person behind it, may do at this moment.
+        """
         self._acts = {act.name: act for act in acts}
         self._about = about
+        self._standing = standing
         self._approvals = approvals
         self._four_eyes = four_eyes
         self._clock = clock
@@ -82,8 +86,8 @@ class Desk:
     def four_eyes(self) -> tuple[FourEyes, datetime | None]:
         """The setting, and until when it holds if it was set for a time that is not over."""
         mode, until = self._four_eyes.four_eyes()
-        if until is not None and until <= self._clock.now():
-            return FourEyes.AUTO, None
+        if until is not None and not is_good(until - RECOVERY_LIFE, until, now=self._clock.now()):
+            return self._four_eyes.lasting_four_eyes(), None
         return mode, until
 
     def needs_two(self) -> bool:
@@ -117,16 +121,9 @@ class Desk:
 
     async def approve(self, actor: Actor, approval_id: int) -> Approval:
         """Approve and do it. Raises OwnApproval, ApprovalOver, ApprovalStale, ActBlocked, and what the act raises."""
-        approval = self._for_decision(actor, approval_id)
+        await self.look_again(actor, approval_id)
+        approval = self._approvals.get(approval_id)
         act = self.act(approval.act)
-        fresh = await act.preview(approval.parameters)
-        _check_blockers(fresh)
-        if (fresh.summary, fresh.irreversible, fresh.tier0) != (
-            approval.preview.summary,
-            approval.preview.irreversible,
-            approval.preview.tier0,
-        ):
-            raise ApprovalStale(f"asked for was: {approval.preview.summary}; it would be now: {fresh.summary}")
         await self._approvals.decide(approval_id, ApprovalState.APPROVED, actor=actor, what="")
         try:
             result = await act.perform(approval.parameters, actor=f"{approval.requester} approved-by {actor.name}")
@@ -136,6 +133,31 @@ class Desk:
             raise
         await self._approvals.finish(approval_id, ApprovalState.DONE, what="", result=result)
         return self._approvals.get(approval_id)
+
+    async def look_again(self, actor: Actor, approval_id: int) -> Preview:
+        """What approving would do now. Raises what ``approve`` raises before it does anything."""
+        approval = self._for_decision(actor, approval_id)
+        fresh = await self.act(approval.act).preview(approval.parameters)
+        _check_blockers(fresh)
+        if (fresh.summary, fresh.irreversible, fresh.tier0) != (
+            approval.preview.summary,
+            approval.preview.irreversible,
+            approval.preview.tier0,
+        ):
+            raise ApprovalStale(f"asked for was: {approval.preview.summary}; it would be now: {fresh.summary}")
+        self._check_requester(approval, fresh)
+        return fresh
+
+    def _check_requester(self, approval: Approval, fresh: Preview) -> None:
+        """Whoever asked may still ask: a role that was taken away, or a token, takes its requests with it."""
+        act = self.act(approval.act)
+        asker = self._standing(approval.requester, approval.requested_by)
+        reached = (fresh.labels, *self._about(act.name, approval.parameters))
+        if not all(asker.may(act.permission, labels) for labels in reached):
+            raise ApprovalStale(
+                f"{approval.requester}, of {approval.requested_by}, may not ask for {act.name} any more",
+                why="the role or the token with which it was asked for was taken away since",
+            )
 
     async def deny(self, actor: Actor, approval_id: int, *, reason: str) -> Approval:
         """Refuse it, with a reason. Raises OwnApproval, ApprovalOver, InvalidValue."""

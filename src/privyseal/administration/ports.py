@@ -73,6 +73,9 @@ class FourEyesStore(Protocol):
     def four_eyes(self) -> tuple[FourEyes, datetime | None]:
         """The setting, and until when it holds if it was set for a time."""
 
+    def lasting_four_eyes(self) -> FourEyes:
+        """The setting that holds again after one that was made for a time."""
+
     async def set_four_eyes(self, mode: FourEyes, *, until: datetime | None, actor: str, reason: str) -> None:
         """Store it."""
 

@@ -18,6 +18,9 @@ class Tokens(Protocol):
     def by_digest(self, digest: bytes) -> Token | None:
         """The token, ended or not, or None."""
 
+    def token(self, name: str) -> Token:
+        """The token of this name, ended or not. Raises NotFound."""
+
 
 class Roles(Protocol):
     """The roles of people."""
@@ -45,6 +48,15 @@ class SignIn:
             raise TokenExpired(f"token {token.name} {why_over(token.expires_at, now=now)}")
         grants = narrowed(token.grants, self._roles.grants_of(token.owner))
         return Actor(f"token:{token.name}", grants, token.owner), token
+
+    def standing(self, name: str, person: str) -> Actor:
+        """What somebody who asked for something earlier may do now; a token that ended meanwhile is no fault."""
+        kind, _, rest = name.partition(":")
+        if kind != "token":
+            return local_actor(name)
+        token = self._tokens.token(rest)
+        held = () if token.revoked_at is not None else self._roles.grants_of(token.owner)
+        return Actor(name, narrowed(token.grants, held), person)
 
 
 def local_actor(name: str) -> Actor:

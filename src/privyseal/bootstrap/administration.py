@@ -38,6 +38,7 @@ class Administration:
             four_eyes=self.access,
             clock=application.clock,
             about=partial(labels_about, application),
+            standing=self.sign_in.standing,
         )
 
     def _acts(self, application: Application) -> Iterator[Act]:

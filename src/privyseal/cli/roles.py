@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
 
 import click
 
@@ -17,9 +16,7 @@ from privyseal.cli.verb import verb
 from privyseal.errors import InvalidValue
 from privyseal.model.api.access_shapes import FourEyesWish, GrantWish
 from privyseal.model.api.codec import encode
-from privyseal.model.approval import FourEyes
-
-_RECOVERY = timedelta(hours=1)
+from privyseal.model.approval import RECOVERY_LIFE, FourEyes
 
 
 @verb("grant", examples=("role grant ada owner", "role grant bob operator --label prod", "role grant eve approver"))
@@ -89,7 +86,7 @@ def recover(session: Session, reason: str) -> None:
     if not 10 <= len(reason.strip()) <= 500:
         raise InvalidValue("the reason has 10 to 500 characters: others will read it")
     with session.application() as application:
-        until = application.clock.now().replace(microsecond=0) + _RECOVERY
+        until = application.clock.now().replace(microsecond=0) + RECOVERY_LIFE
         access = Administration(application).access
         work = access.set_four_eyes(FourEyes.OFF, until=until, actor=session.actor, reason=reason.strip())
         asyncio.run(work)

@@ -12,6 +12,8 @@ from typing import Any, Final
 from privyseal.model.preview import Preview
 
 APPROVAL_LIFE: Final = timedelta(hours=24)
+RECOVERY_LIFE: Final = timedelta(hours=1)
+"""For so long one person alone may switch four eyes off."""
 UNDONE_AFTER: Final = timedelta(hours=1)
 """An approved act that has told no end by then was cut off on its way."""
 

@@ -50,18 +50,7 @@ class AccessBook:
     async def grant(self, person: str, grant: Grant, *, actor: str) -> None:
         """Give a role, or give it other labels."""
 
-        def work(transaction: Transaction) -> None:
-            labels = sorted(grant.labels)
-            transaction.execute(
-                "INSERT INTO role_grants (person, role, labels, granted_by, granted_at) VALUES (?,?,?,?,?) "
-                "ON CONFLICT (person, role) DO UPDATE SET labels = excluded.labels, granted_by = excluded.granted_by, "
-                "granted_at = excluded.granted_at",
-                (person, grant.role.value, json.dumps(labels), actor, to_seconds(transaction.now)),
-            )
-            detail = {"role": grant.role.value, "labels": labels}
-            transaction.audit(AuditEvent(event="role.granted", actor=actor, target=f"person:{person}", detail=detail))
-
-        await self._committer.run(work)
+        await self._committer.run(lambda transaction: store_grant(transaction, person, grant, actor=actor))
 
     async def revoke_grant(self, person: str, role: Role, *, actor: str) -> None:
         """Take a role away. Raises NotFound."""
@@ -82,14 +71,21 @@ class AccessBook:
         row = self._database.read_one("SELECT value FROM meta WHERE key = ?", (_FOUR_EYES,))
         if row is None:
             return FourEyes.AUTO, None
-        mode, _, until = str(row[0]).partition(" ")
-        return FourEyes(mode), from_seconds(int(until)) if until else None
+        mode, until, _ = _setting(str(row[0]))
+        return mode, until
+
+    def lasting_four_eyes(self) -> FourEyes:
+        """The setting that holds again after one that was made for a time."""
+        row = self._database.read_one("SELECT value FROM meta WHERE key = ?", (_FOUR_EYES,))
+        return FourEyes.AUTO if row is None else _setting(str(row[0]))[2]
 
     async def set_four_eyes(self, mode: FourEyes, *, until: datetime | None, actor: str, reason: str) -> None:
         """Store it; for a time only with ``until``."""
 
         def work(transaction: Transaction) -> None:
-            value = mode.value if until is None else f"{mode.value} {to_seconds(until)}"
+            row = transaction.one("SELECT value FROM meta WHERE key = ?", (_FOUR_EYES,))
+            lasting = FourEyes.AUTO if row is None else _setting(str(row[0]))[2]
+            value = mode.value if until is None else f"{mode.value} {to_seconds(until)} {lasting.value}"
             transaction.execute(
                 "INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (_FOUR_EYES, value),
@@ -106,12 +102,13 @@ class AccessBook:
         return self._receipted() | {str(key).removeprefix(_SEEN) for (key,) in seen}
 
     def _receipted(self) -> frozenset[str]:
-        standing: set[bytes] = set()
+        standing: dict[str, set[bytes]] = {}  # each forest has an object of its own
         for text, result in self._database.read("SELECT change, result FROM directory_receipts ORDER BY id"):
             change = change_from_json(json.loads(text))
-            if result != NOT_DONE and change.dn.casefold().startswith(_NTAUTH_DN):
-                _account(change, standing, sure=result == "done")
-        return self._named(standing)
+            place = change.dn.casefold()
+            if result != NOT_DONE and place.startswith(_NTAUTH_DN):
+                _account(change, standing.setdefault(place, set()), sure=result == "done")
+        return self._named(set().union(*standing.values()))
 
     async def note_in_ntauth(self, found: Iterable[bytes], *, directory: str, actor: str) -> frozenset[str]:
         """Remember for good which of our CAs a directory shows in NTAuth; the names of those that no receipt told of.
@@ -142,6 +139,27 @@ class AccessBook:
         keys = {_key(certificate) for certificate in certificates}
         rows = self._database.read("SELECT name, certificate FROM authorities")
         return frozenset(name for name, certificate in rows if certificate and _key(certificate) in keys)
+
+
+def _setting(text: str) -> tuple[FourEyes, datetime | None, FourEyes]:
+    """The setting, until when it holds, and the one that lasts: ``on``, or ``off 1767225600 on``."""
+    mode, *rest = text.split(" ")
+    if not rest:
+        return FourEyes(mode), None, FourEyes(mode)
+    return FourEyes(mode), from_seconds(int(rest[0])), FourEyes(rest[1])
+
+
+def store_grant(transaction: Transaction, person: str, grant: Grant, *, actor: str) -> None:
+    """A role of a person, in the caller's transaction."""
+    labels = sorted(grant.labels)
+    transaction.execute(
+        "INSERT INTO role_grants (person, role, labels, granted_by, granted_at) VALUES (?,?,?,?,?) "
+        "ON CONFLICT (person, role) DO UPDATE SET labels = excluded.labels, granted_by = excluded.granted_by, "
+        "granted_at = excluded.granted_at",
+        (person, grant.role.value, json.dumps(labels), actor, to_seconds(transaction.now)),
+    )
+    detail = {"role": grant.role.value, "labels": labels}
+    transaction.audit(AuditEvent(event="role.granted", actor=actor, target=f"person:{person}", detail=detail))
 
 
 def _key(certificate: bytes) -> bytes:

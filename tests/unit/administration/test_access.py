@@ -15,6 +15,7 @@ from privyseal.bootstrap.administration import Administration
 from privyseal.directory.changes import AddValue, Change, RemoveValue
 from privyseal.directory.receipts import Receipt
 from privyseal.errors import (
+    ApprovalStale,
     GrantTooWide,
     InvalidValue,
     LastOwner,
@@ -190,6 +191,54 @@ def test_with_four_eyes_a_token_in_anothers_name_takes_two_people(house: House) 
     parameters = {"name": "bob-2", "owner": "bob", "roles": ["approver"], "labels": [], "digest": "00" * 32}
     assert isinstance(house.act("token.create", **parameters), Pending)
     assert not house.books.tokens.has_token("bob-2")
+
+
+@pytest.mark.parametrize("taken", ["role", "token"])
+def test_a_request_falls_with_the_role_or_the_token_that_it_was_asked_with(house: House, taken: str) -> None:
+    house.act("role.grant", person="eve", role="owner", labels=[])
+    secret = house.token("eve-1", "eve", "owner")
+    bob = Actor("token:bob", (Grant(Role.APPROVER),), "bob")
+    house.act("four-eyes.set", mode="on", reason="")
+    eve, _ = house.books.sign_in.authenticate(secret)
+    waiting = house.act("role.grant", eve, person="mallory", role="owner", labels=[])
+    assert isinstance(waiting, Pending)
+    if taken == "role":
+        house.act("role.grant", person="eve", role="viewer", labels=[])
+        house.installation.run(house.books.access.grant("ada", Grant(Role.OWNER), actor="test"))
+        house.act("role.revoke", person="eve", role="owner")
+    else:
+        house.act("token.revoke", name="eve-1")
+    with pytest.raises(ApprovalStale, match="may not ask"):
+        house.installation.run(house.books.desk.approve(bob, waiting.approval.id))
+    assert house.books.access.grants_of("mallory") == ()
+
+
+def test_leaving_ntauth_of_one_forest_is_not_leaving_it_in_another(house: House) -> None:
+    certificate = house.installation.app.authorities.get(ISSUING_CA).certificate
+    elsewhere = NTAUTH.replace("contoso", "fabrikam")
+    house.receipt(AddValue(NTAUTH, "cACertificate", certificate))
+    house.receipt(AddValue(elsewhere, "cACertificate", certificate))
+    house.receipt(RemoveValue(elsewhere, "cACertificate", certificate))
+    assert house.books.access.in_ntauth() == {ISSUING_CA} and house.books.desk.needs_two()
+
+
+def test_after_a_recovery_the_setting_is_what_it_was(house: House) -> None:
+    house.act("four-eyes.set", mode="on", reason="")
+    for _ in range(2):
+        until = house.installation.clock.now() + timedelta(hours=1)
+        work = house.books.access.set_four_eyes(FourEyes.OFF, until=until, actor="cli:root", reason="alone")
+        house.installation.run(work)
+    assert not house.books.desk.needs_two()
+    house.installation.clock.moved = timedelta(hours=1, seconds=1)
+    assert house.books.desk.four_eyes() == (FourEyes.ON, None) and house.books.desk.needs_two()
+
+
+def test_a_recovery_under_a_clock_that_ran_ahead_does_not_last_until_then(house: House) -> None:
+    house.act("four-eyes.set", mode="on", reason="")
+    until = house.installation.clock.now() + timedelta(days=400)
+    work = house.books.access.set_four_eyes(FourEyes.OFF, until=until, actor="cli:root", reason="alone")
+    house.installation.run(work)
+    assert house.books.desk.needs_two()
 
 
 def test_a_setting_for_a_time_ends_by_itself(house: House) -> None:

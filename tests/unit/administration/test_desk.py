@@ -64,12 +64,14 @@ class House:
         self.installation = installation
         self.books = Administration(installation.app)
         self.act = Rename()
+        self.asker = ADA
         self.desk = Desk(
             [self.act],
             approvals=self.books.approvals,
             four_eyes=self.books.access,
             clock=installation.clock,
             about=lambda *_: (),
+            standing=lambda name, person: self.asker,
         )
         installation.run(self.books.access.set_four_eyes(four_eyes, until=None, actor="test", reason=""))
 
@@ -185,6 +187,15 @@ def test_what_is_not_what_was_asked_for_any_more_is_not_approved(house: House) -
     with pytest.raises(ActBlocked):
         house.installation.run(house.desk.approve(BOB, waiting))
     assert house.act.done == []
+
+
+def test_what_somebody_asked_for_who_may_not_ask_any_more_is_not_done(house: House) -> None:
+    waiting = house.waiting()
+    for left in ((), (Grant(Role.VIEWER),), (Grant(Role.OWNER, frozenset({"test"})),)):
+        house.asker = Actor("token:ada-1", left, "ada")
+        with pytest.raises(ApprovalStale, match=r"token:ada-1, of ada, may not ask for ca\.rename any more"):
+            house.installation.run(house.desk.approve(BOB, waiting))
+    assert house.act.done == [] and house.books.approvals.get(waiting).state is ApprovalState.WAITING
 
 
 def test_a_refusal_while_performing_is_kept_with_the_approval(house: House) -> None:

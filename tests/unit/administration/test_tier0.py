@@ -140,7 +140,14 @@ class Directory:
 def test_publishing_to_ntauth_shows_who_could_become_anybody_and_waits(installation: Installation) -> None:
     books, run, directory = Administration(installation.app), installation.run, Directory()
     act = PublishToDirectory(directory, books.guard.of_certificate)
-    desk = Desk([act], approvals=books.approvals, four_eyes=books.access, clock=installation.clock, about=lambda *_: ())
+    desk = Desk(
+        [act],
+        approvals=books.approvals,
+        four_eyes=books.access,
+        clock=installation.clock,
+        about=lambda *_: (),
+        standing=lambda *_: ROOT,
+    )
     certificate = installation.app.authorities.get(ISSUING_CA).certificate
     wanted = [Wanted(target=Target.NTAUTH_CA, certificate=certificate)]
     given = publication_parameters("contoso", wanted, fingerprint=directory.fingerprint)
