@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Protocol
 
 from privyseal.administration.act import SecondPerson
@@ -13,12 +14,13 @@ from privyseal.administration.parameters import Parameters
 from privyseal.administration.tier0 import lets_people_choose_the_name
 from privyseal.directory.containers import Target
 from privyseal.directory.describe import WHO_NEEDS_NTAUTH, describe
-from privyseal.errors import InvalidValue, PlanStale
+from privyseal.errors import ApprovalStale, InvalidValue, NotFound, PlanStale
 from privyseal.model.access import Permission
 from privyseal.model.preview import Preview
-from privyseal.model.profile import CertificateProfile
+from privyseal.model.profile import CertificateProfile, NamesFrom
 from privyseal.model.profile_text import profile_from_data
 from privyseal.repository.service import Planned, Wanted
+from privyseal.x509.extensions import ext_key_usage_label
 
 _MOST_ITEMS = 64
 
@@ -34,7 +36,10 @@ class Publisher(Protocol):
 
 
 class PublishToDirectory:
-    """``directory.publish``: directory, plan (fingerprint), items of target, certificate (base64), allow_expired."""
+    """``directory.publish``: directory, plan (fingerprint), items of target, certificate (base64), allow_expired.
+
+    ``guard`` is pinned by the preview: who could become anybody is what the approver was told.
+    """
 
     name = "directory.publish"
     permission = Permission.DIRECTORY_WRITE
@@ -46,7 +51,7 @@ class PublishToDirectory:
 
     async def preview(self, parameters: Mapping[str, Any]) -> Preview:
         """See ``Act``. The fingerprint of the plan is in the summary: what is approved is what happens."""
-        asked = Parameters(parameters, {"directory", "plan", "items"})
+        asked = Parameters(parameters, {"directory", "plan", "items", "guard"})
         directory, wanted, agreed = asked.text("directory"), _wanted(parameters), asked.text("plan", "")
         planned = await self._publisher.plan(directory, wanted)
         if agreed and planned.plan.fingerprint != agreed:
@@ -55,16 +60,14 @@ class PublishToDirectory:
         effects = [describe(change) for change in planned.plan.changes]
         tier0 = Target.NTAUTH_CA in targets
         if tier0:
-            effects.append(WHO_NEEDS_NTAUTH)
-            for item in wanted:
-                if item.target is Target.NTAUTH_CA:
-                    effects += self._guard(item.certificate)
+            effects += [WHO_NEEDS_NTAUTH, *self._said(asked, wanted)]
         listed = ", ".join(target.value for target in targets)
         return Preview(
             summary=f"publish {len(wanted)} CA certificate(s) to directory {directory} as {listed}, plan "
             f"{planned.plan.fingerprint[:16]}",
             effects=tuple(effects),
             counts={"changes": len(planned.plan.changes)},
+            pinned={"guard": _digest(self._said(asked, wanted))},
             tier0=tier0,
         )
 
@@ -72,7 +75,20 @@ class PublishToDirectory:
         """See ``Act``."""
         asked, wanted = Parameters(parameters), _wanted(parameters)
         agreed = asked.text("plan", "")
+        self._said(asked, wanted)
         return await self._publisher.apply(asked.text("directory"), wanted, agreed=agreed, actor=actor)
+
+    def _said(self, asked: Parameters, wanted: Sequence[Wanted]) -> tuple[str, ...]:
+        """The guard's words. Raises ApprovalStale when they are not those that were pinned."""
+        certificates = [item.certificate for item in wanted if item.target is Target.NTAUTH_CA]
+        said = tuple(text for certificate in certificates for text in self._guard(certificate))
+        if asked.text("guard", _digest(said)) != _digest(said):
+            raise ApprovalStale("others than those who were named could become anybody now")
+        return said
+
+
+def _digest(said: Sequence[str]) -> str:
+    return sha256("\n".join(said).encode()).hexdigest()[:32]
 
 
 def publication_parameters(directory: str, wanted: Sequence[Wanted], *, fingerprint: str) -> dict[str, Any]:
@@ -114,12 +130,15 @@ def _item(given: Any) -> Wanted:
 class ProfileStore(Protocol):
     """Stored profiles."""
 
+    def get(self, name: str) -> CertificateProfile:
+        """The newest revision. Raises NotFound."""
+
     async def save(self, profile: CertificateProfile, *, replace_existing: bool, actor: str) -> CertificateProfile:
         """Raises NameTaken, NotFound."""
 
 
 class SaveProfile:
-    """``profile.save``: profile (as `profile get -o json`), replace, revision (the one that was read; 0: any)."""
+    """``profile.save``: profile (as `profile get -o json`), replace, revision (the one that was seen; 0: none)."""
 
     name = "profile.save"
     permission = Permission.PROFILE_WRITE
@@ -142,9 +161,17 @@ class SaveProfile:
         """See ``Act``."""
         profile, replaces = _profile(parameters)
         self._check(profile)
+        revision = self._revision(parameters, profile.name)
         trusted = profile.issuer in self._in_ntauth()
         loose = lets_people_choose_the_name(profile)
-        effects = [f"it issues under CA {profile.issuer}"]
+        purposes = ", ".join(map(ext_key_usage_label, profile.ext_key_usage))
+        effects = [
+            f"it issues under CA {profile.issuer}",
+            f"for {purposes}",
+            f"subject {profile.subject.text}, alternative names "
+            f"{', '.join(f'{rule.kind.value}:{rule.template.text}' for rule in profile.san) or 'none'}, "
+            f"from {'the directory' if profile.names_from is NamesFrom.DIRECTORY else 'what is stored here'}",
+        ]
         if trusted and loose:
             effects.append(
                 f"CA {profile.issuer} stands in NTAuth: whoever may change a {profile.entity_kind.value} can then "
@@ -154,6 +181,7 @@ class SaveProfile:
         return Preview(
             summary=f"{verb} profile {profile.name} under CA {profile.issuer}",
             effects=tuple(effects),
+            pinned={"revision": revision},
             tier0=trusted and loose,
             labels=self._labels(profile.issuer),
         )
@@ -162,10 +190,22 @@ class SaveProfile:
         """See ``Act``."""
         profile, replaces = _profile(parameters)
         self._check(profile)
+        self._revision(parameters, profile.name)
         stored = await self._profiles.save(profile, replace_existing=replaces, actor=actor)
         return {"name": stored.name, "revision": stored.revision}
 
+    def _revision(self, parameters: Mapping[str, Any], name: str) -> int:
+        """The one that is stored, 0 for none. Raises ApprovalStale when it is not the one that was pinned."""
+        try:
+            stored = self._profiles.get(name).revision
+        except NotFound:
+            stored = 0
+        seen = Parameters(parameters).number("revision", stored)
+        if seen != stored:
+            raise ApprovalStale(f"profile {name} has revision {stored} now, not {seen}")
+        return stored
+
 
 def _profile(parameters: Mapping[str, Any]) -> tuple[CertificateProfile, bool]:
-    asked = Parameters(parameters, {"profile", "replace"})
+    asked = Parameters(parameters, {"profile", "replace", "revision"})
     return profile_from_data(asked.data("profile")), asked.flag("replace")

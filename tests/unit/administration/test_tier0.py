@@ -21,7 +21,7 @@ from privyseal.directory.containers import Target
 from privyseal.directory.desired import EnrollmentService
 from privyseal.directory.plan import Plan
 from privyseal.directory.receipts import Receipt
-from privyseal.errors import InvalidValue, PlanStale
+from privyseal.errors import ApprovalStale, InvalidValue, PlanStale
 from privyseal.model.access import Actor, Grant, Role
 from privyseal.model.profile_text import profile_from_data, profile_to_data
 from privyseal.repository.service import Planned, Wanted
@@ -117,6 +117,23 @@ def test_a_loose_profile_under_a_ca_in_ntauth_takes_two_people_and_a_strict_one_
     assert isinstance(run(books.desk.submit(ROOT, "profile.save", parameters=strict)), Done)
 
 
+def test_an_approver_sees_what_a_profile_certifies_and_nobody_else_changes_it_meanwhile(
+    installation: Installation,
+) -> None:
+    books, run = Administration(installation.app), installation.run
+    data = {**profile_to_data(installation.app.profiles.get(PROFILE)), "ext_key_usage": ["smartcard-logon"]}
+    in_ntauth(installation)
+    again = {"profile": data, "replace": True}
+    waiting = run(books.desk.submit(ROOT, "profile.save", parameters=again))
+    assert isinstance(waiting, Pending)
+    said = "\n".join(waiting.approval.preview.effects)
+    assert "smartcard-logon" in said and "alternative names dns:{{device.dns_name}}" in said
+    revision = installation.profile(PROFILE, validity="30d").revision
+    with pytest.raises(ApprovalStale, match=f"profile {PROFILE} has revision {revision} now"):
+        run(books.desk.approve(BOB, waiting.approval.id))
+    assert installation.app.profiles.get(PROFILE).revision == revision
+
+
 class Directory:
     """A directory whose plan can change between request and approval."""
 
@@ -161,6 +178,14 @@ def test_publishing_to_ntauth_shows_who_could_become_anybody_and_waits(installat
     with pytest.raises(PlanStale):
         run(desk.approve(BOB, waiting.approval.id))
     directory.fingerprint = "ab" * 32
+    installation.profile("smuggled-in", san=["dns:{{device.name}}.contoso.com"])
+    with pytest.raises(ApprovalStale, match="could become anybody now"):
+        run(desk.approve(BOB, waiting.approval.id))
+    with pytest.raises(ApprovalStale):
+        run(act.perform(waiting.approval.parameters, actor="test"))
+    assert directory.applied == []
+    waiting = run(desk.submit(ROOT, "directory.publish", parameters=given))
+    assert isinstance(waiting, Pending)
     run(desk.approve(BOB, waiting.approval.id))
     assert directory.applied == [("contoso", "cli:root approved-by token:bob")]
     elsewhere = publication_parameters("contoso", [Wanted(target=Target.ROOT_CA, certificate=b"")], fingerprint="")
