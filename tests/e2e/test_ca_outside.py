@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from privyseal.adapters.ceremony_files import open_ledger
+from privyseal.adapters.clock import SystemClock
 from privyseal.errors import (
     ActBlocked,
     CeremonyInvalid,
@@ -250,3 +253,43 @@ def test_what_still_stands_in_the_way_is_told_before_anything_is_done(line: Comm
     for words in ("ca pause sub", "ca resume sub", "ca revoke sub", "ca delete sub"):
         line.works(*words.split())
     assert [item["name"] for item in line.json("ca", "list")] == ["top"]
+
+
+def test_a_ledger_that_lost_its_end_or_is_in_use_makes_no_crl(line: CommandLine) -> None:
+    place = line.place / "ceremony"
+    ceremony(line, *OFFLINE)
+    older = (place / "ledger.jsonl").read_bytes()
+    assert ceremony(line, "crl")["crl_number"] == 2
+    newer = (place / "ledger.jsonl").read_bytes()
+    command = ("--passphrase-file", str(line.passphrase), "ceremony", "crl", "--dir", str(place), "-o", "json")
+    (place / "ledger.jsonl").write_bytes(older)
+    answer = run_line(*command)
+    assert answer.error["code"] == CeremonyInvalid.code
+    assert "root.crl is CRL 2, the ledger" in answer.error["what"]
+    (place / "ledger.jsonl").write_bytes(newer)
+    with open_ledger(place, SystemClock().now):
+        assert "cannot be locked" in run_line(*command).error["what"]
+    assert ceremony(line, "crl")["crl_number"] == 3
+
+
+def test_a_crl_from_an_older_copy_of_the_directory_does_not_bring_a_revoked_ca_back(line: CommandLine) -> None:
+    place = line.place / "ceremony"
+    ceremony(line, *OFFLINE, "--path-length", "1")
+    line.works("ca", "import-root", str(place / "root.crt"), "--name", "offline")
+    line.works("ca", "create", "sub", "--parent", "offline", "--key", "ec:p256")
+    request, certificate = line.place / "sub.req", line.place / "sub.crt"
+    line.works("ca", "csr", "sub", "--out", str(request))
+    serial = ceremony(line, "sign", str(request))["serial"]
+    line.works("ca", "install", "sub", str(certificate))
+    copy = line.place / "copy"
+    shutil.copytree(place, copy)
+    ceremony(line, "revoke", serial)
+    line.works("ca", "import-crl", str(place / "root.crl"))
+    for _ in range(2):  # number 2 again, then 3, which would be newer
+        run_line("--passphrase-file", str(line.passphrase), "ceremony", "crl", "--dir", str(copy))
+    answer = line("ca", "import-crl", str(copy / "root.crl"), "-o", "json")
+    assert answer.error["code"] == CrlRefused.code
+    assert "CRL 3 does not list CA sub v1, which an earlier one revoked" in answer.error["what"]
+    ceremony(line, "crl")
+    ceremony(line, "crl")
+    line.works("ca", "import-crl", str(place / "root.crl"))

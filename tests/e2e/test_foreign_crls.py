@@ -82,7 +82,7 @@ def test_an_import_that_was_interrupted_has_revoked_and_is_done_again(
     assert installation.get("/crl/their-root/v1.crl").body == base64.b64decode(crl)
     for number in (6, 7):
         with pytest.raises(CrlRefused, match="is not newer than CRL 7"):
-            act(installation, "ca.import-crl", crl=listing(number))
+            act(installation, "ca.import-crl", crl=listing(number, sub))
 
 
 def test_a_crl_hits_what_any_certificate_of_the_same_key_is_above(installation: Installation) -> None:

@@ -6,13 +6,17 @@ Each line of the ledger covers the one before by a digest, so that a line that w
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+
+from cryptography import x509
 
 from privyseal.adapters.files import sync_directory, write_atomically
 from privyseal.ca.issuance import LintedTbs
@@ -39,6 +43,7 @@ class LedgerFile:
         self._directory = directory
         self._now = now
         self._lines = _read(self._path)
+        self._check_not_cut()
         last = datetime.fromisoformat(self._lines[-1]["at"]) if self._lines else None
         if last is not None and now() < last:
             raise CeremonyInvalid(
@@ -75,7 +80,7 @@ class LedgerFile:
         self, issuer_id: int, scope: CrlScope, *, this_update: datetime, next_update: datetime
     ) -> tuple[int, int | None]:
         """See ``CrlLedger.reserve_crl``."""
-        number = max((line["number"] for line in self._of("crl-reserved")), default=0) + 1
+        number = self._last_crl() + 1
         self._append({
             "what": "crl-reserved", "number": number, "this_update": this_update.isoformat(),
             "next_update": next_update.isoformat(),
@@ -126,6 +131,27 @@ class LedgerFile:
             raise AlreadyRevoked(f"certificate {shown} is already revoked")
         self._append({"what": "revoked", "serial": shown, "reason": int(reason), "by": actor})
 
+    def _check_not_cut(self) -> None:
+        """Digests show a line that is changed or gone in the middle; that the end is gone shows the CRL beside it."""
+        try:
+            crl = x509.load_der_x509_crl((self._directory / CRL_NAME).read_bytes())
+            number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, x509.ExtensionNotFound) as error:
+            raise CeremonyInvalid(f"{self._directory / CRL_NAME} cannot be read as a CRL") from error
+        last = self._last_crl()
+        if number > last:
+            raise CeremonyInvalid(
+                f"{CRL_NAME} is CRL {number}, the ledger in {self._directory} ends with CRL {last}",
+                why="lines at the end of the ledger were taken away, or it is an older copy; "
+                "its next CRL would forget what was revoked since",
+                mend=("use the newest copy of the whole directory",),
+            )
+
+    def _last_crl(self) -> int:
+        return max((int(line["number"]) for line in self._of("crl-reserved")), default=0)
+
     def _of(self, what: str) -> list[Line]:
         return [line for line in self._lines if line["what"] == what]
 
@@ -142,6 +168,36 @@ class LedgerFile:
         self._lines.append(full)
 
 
+@contextmanager
+def open_ledger(directory: Path, now: Callable[[], datetime]) -> Iterator[LedgerFile]:
+    """The ledger, for this process alone: two that read it at the same moment would use the same numbers.
+
+    Raises CeremonyInvalid.
+    """
+    lock = _locked(directory)
+    try:
+        yield LedgerFile(directory, now)
+    finally:
+        os.close(lock)
+
+
+def _locked(directory: Path) -> int:
+    try:
+        lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise CeremonyInvalid(f"{directory} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise CeremonyInvalid(
+            f"{directory} cannot be locked: {error.strerror}",
+            why="another process works in it, and a ledger has one writer at a time",
+            mend=("wait until the other one has ended, then try again",),
+        ) from error
+    return lock
+
+
 def _read(path: Path) -> list[Line]:
     if not path.exists():
         return []
@@ -149,11 +205,13 @@ def _read(path: Path) -> list[Line]:
     try:
         raw = path.read_bytes()
         rows = raw.split(b"\n")
+        if len(rows) > _MOST_LINES:
+            raise CeremonyInvalid(f"{path} has more than {_MOST_LINES} lines")
         # Half a line at the end is what a power cut leaves of a write that nobody relied on.
         if rows[-1] and raw:
             rows[-1] = b""
             os.truncate(path, raw.rindex(b"\n") + 1 if b"\n" in raw else 0)
-        for row in rows[:_MOST_LINES]:
+        for row in rows:
             if row:
                 line = json.loads(row)
                 if line["previous"] != (_digest(found[-1]) if found else _START):

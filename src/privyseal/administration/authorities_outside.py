@@ -27,7 +27,7 @@ from privyseal.ca.outside import (
     checklist,
     published_urls,
 )
-from privyseal.errors import InvalidValue
+from privyseal.errors import CrlRefused, InvalidValue
 from privyseal.model.access import Permission
 from privyseal.model.authority import IN_FORCE, CaKind, CaRecord, CaState
 from privyseal.model.authority_name import PendingAuthority
@@ -203,23 +203,36 @@ class ImportCrl:
 
     def _read(self, asked: Parameters) -> tuple[Issuer, ForeignCrl]:
         crl = read_foreign_crl(_decoded(asked.text("crl")))
+        now = self._office.clock.now()
         issuers = [self._office.issuer(record) for record in self._office.register.all()]
-        return signer_of(crl, issuers, self._office.clock.now()), crl
+        issuer = signer_of(crl, issuers, now)
+        for record in self._below(issuer):
+            view = self._office.issuer(record).view
+            if record.state is CaState.REVOKED and view.serial not in crl.serials and now < view.not_after:
+                raise CrlRefused(
+                    f"CRL {crl.number} does not list CA {record.name} v{record.version}, which an earlier one revoked",
+                    why="it was made from an older copy of the ledger, or revocations were lost where it was made",
+                    mend=("make the next CRL from the newest copy of what the root remembers",),
+                )
+        return issuer, crl
 
     def _hit(self, issuer: Issuer, crl: ForeignCrl) -> list[CaRecord]:
-        """CAs in it. A CRL is of a name and a key: several certificates of one CA may have both."""
+        """CAs in it that count as good so far."""
+        return [
+            record
+            for record in self._below(issuer)
+            if record.state is not CaState.REVOKED and self._office.issuer(record).view.serial in crl.serials
+        ]
+
+    def _below(self, issuer: Issuer) -> list[CaRecord]:
+        """CAs that its key certified: several certificates of one CA may have that key."""
         office = self._office
         same = {
             other.id
             for other in office.register.all()
             if (view := office.issuer(other).view).subject == issuer.view.subject and view.spki == issuer.view.spki
         }
-        return [
-            record
-            for record in office.register.all()
-            if record.parent_id in same and record.state is not CaState.REVOKED
-            if office.issuer(record).view.serial in crl.serials
-        ]
+        return [record for record in office.register.all() if record.parent_id in same]
 
 
 def read_files(files: Sequence[str]) -> tuple[CertificateView, ...]:

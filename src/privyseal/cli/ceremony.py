@@ -21,6 +21,7 @@ from privyseal.adapters.ceremony_files import (
     CRL_NAME,
     ROOT_NAME,
     LedgerFile,
+    open_ledger,
     read_root,
     write_root,
 )
@@ -98,14 +99,15 @@ def root(session: Session, directory: Path, **given: Any) -> None:
     _make_directory(directory)
     clock = SystemClock()
     keys = FileKeyStore(directory / "keys", _passphrase(session, new=True))
-    ledger = LedgerFile(directory, clock.now)
-    if ledger.lines:
-        raise CeremonyInvalid(
-            f"{directory} holds a ledger without a root", mend=("choose another directory: --dir DIR",)
-        )
-    made, key_ref = asyncio.run(make_root(request, keys, ledger, now=clock.now(), rng=SystemRng(), actor=session.actor))
-    content = {"name": request.name, "url": url, "key": key_ref, "crl_seconds": int(crl.total_seconds())}
-    write_root(directory, content, made)
+    with open_ledger(directory, clock.now) as ledger:
+        if ledger.lines:
+            raise CeremonyInvalid(
+                f"{directory} holds a ledger without a root", mend=("choose another directory: --dir DIR",)
+            )
+        work = make_root(request, keys, ledger, now=clock.now(), rng=SystemRng(), actor=session.actor)
+        made, key_ref = asyncio.run(work)
+        content = {"name": request.name, "url": url, "key": key_ref, "crl_seconds": int(crl.total_seconds())}
+        write_root(directory, content, made)
     with _opened(session, directory, keys=keys) as table:
         facts = table.publish()
     show_item(session, _root_item(made, facts))
@@ -193,7 +195,8 @@ def revoke(session: Session, serial: str, directory: Path, reason: str) -> None:
 def list_all(session: Session, directory: Path) -> None:
     """List the ledger of an offline root; it is verified on the way. Needs no passphrase."""
     read_root(directory)
-    lines = LedgerFile(directory, SystemClock().now).lines
+    with open_ledger(directory, SystemClock().now) as ledger:
+        lines = ledger.lines
     hidden = {"tbs", "signature", "previous"}
     items = [{key: value for key, value in line.items() if key not in hidden} for line in lines]
     show_list(session, items, ("at", "what", "serial", "number", "subject", "by"))
@@ -220,32 +223,30 @@ def _opened(session: Session, directory: Path, *, keys: FileKeyStore | None = No
         certificate = (directory / CERTIFICATE_NAME).read_bytes()
     except OSError as error:
         raise FileNotAccessible(f"{directory / CERTIFICATE_NAME} cannot be read: {error.strerror}") from error
-    ledger = LedgerFile(directory, clock.now)
-    serial = f"{read_certificate(certificate).serial:x}"
-    if not any(line.get("serial") == serial for line in ledger.lines):
-        raise CeremonyInvalid(f"the ledger in {directory} does not know the root beside it ({serial})")
-    apart = OneThread()
-    try:
-        yield _Table(
-            Ceremony(
-                root=root_record(
-                    content["name"],
-                    certificate=certificate,
-                    key_ref=content["key"],
-                    hash_name=None,
-                    crl=CrlRules(validity=validity, publish_every=validity / 2),
-                ),
+    with open_ledger(directory, clock.now) as ledger:
+        serial = f"{read_certificate(certificate).serial:x}"
+        if not any(line.get("serial") == serial for line in ledger.lines):
+            raise CeremonyInvalid(f"the ledger in {directory} does not know the root beside it ({serial})")
+        root = root_record(
+            content["name"],
+            certificate=certificate,
+            key_ref=content["key"],
+            hash_name=None,
+            crl=CrlRules(validity=validity, publish_every=validity / 2),
+        )
+        apart = OneThread()
+        try:
+            ceremony = Ceremony(
+                root=root,
                 base_url=content["url"],
                 keys=keys or FileKeyStore(directory / "keys", _passphrase(session, new=False)),
                 ledger=ledger,
                 rng=SystemRng(),
                 apart=apart,
-            ),
-            ledger,
-            clock,
-        )
-    finally:
-        apart.close()
+            )
+            yield _Table(ceremony, ledger, clock)
+        finally:
+            apart.close()
 
 
 def _make_directory(directory: Path) -> None:

@@ -70,19 +70,7 @@ class AuthorityBook:
             if signed is not None:
                 record_signature(transaction, signed[0], signed[1])
             transaction.execute("DELETE FROM authority_requests WHERE id = ?", (request_id,))
-            if transaction.one(
-                "SELECT 1 FROM authorities WHERE name = ? AND version = ?", (record.name, record.version)
-            ):
-                raise NameTaken(f"CA {record.name!r} v{record.version} exists already")
-            if record.state in IN_FORCE and transaction.one(
-                "SELECT 1 FROM authorities WHERE name = ? AND state IN ('active', 'paused') AND deleted_at IS NULL",
-                (record.name,),
-            ):
-                raise NameTaken(f"another version of CA {record.name!r} is in force")
-            if (record.state, record.has_key) == (CaState.STAGED, True) and transaction.one(
-                "SELECT 1 FROM authorities WHERE name = ? AND state = 'staged' AND deleted_at IS NULL", (record.name,)
-            ):
-                raise NameTaken(f"CA {record.name!r} has a staged version already")
+            _check_place(transaction, record)
             ca_id = transaction.insert(
                 "INSERT INTO authorities (name, version, kind, state, parent_id, certificate, key_ref, hash_name, "
                 "crl_validity, crl_interval, crl_shards, delta_validity, delta_interval, delta_since, created_at, "
@@ -193,6 +181,21 @@ class AuthorityBook:
             )
             for row in rows
         )
+
+
+def _check_place(transaction: Transaction, record: CaRecord) -> None:
+    """Raise NameTaken when the version is there, or another one has the place that it would have."""
+    if transaction.one("SELECT 1 FROM authorities WHERE name = ? AND version = ?", (record.name, record.version)):
+        raise NameTaken(f"CA {record.name!r} v{record.version} exists already")
+    if record.state in IN_FORCE and transaction.one(
+        "SELECT 1 FROM authorities WHERE name = ? AND state IN ('active', 'paused') AND deleted_at IS NULL",
+        (record.name,),
+    ):
+        raise NameTaken(f"another version of CA {record.name!r} is in force")
+    if (record.state, record.has_key) == (CaState.STAGED, True) and transaction.one(
+        "SELECT 1 FROM authorities WHERE name = ? AND state = 'staged' AND deleted_at IS NULL", (record.name,)
+    ):
+        raise NameTaken(f"CA {record.name!r} has a staged version already")
 
 
 def _record(row: Row) -> CaRecord:
