@@ -71,7 +71,6 @@ async def send_events(application: Application) -> int:
         return 0
     for webhook in webhooks:
         await _take(book, webhook.name)
-    await book.purge(now)
     arrived = await asyncio.gather(*(_send_to(application, book, webhook, now=now) for webhook in webhooks))
     return sum(arrived)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from privyseal.errors import NameTaken, NotFound, WebhooksFull
@@ -21,10 +21,7 @@ from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
 
-KEPT: Final = timedelta(days=3)
-"""How long a delivery that arrived is remembered; a dead one ten times as long."""
 _AT_ONCE: Final = 500
-_PURGED_AT_ONCE: Final = 2000
 _STATE_COUNT: Final = "(SELECT count(*) FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = '{}')"
 _COLUMNS: Final = (
     "w.id, w.name, w.url, w.events, w.secret, w.cursor, w.created_by, w.created_at, "
@@ -185,19 +182,6 @@ class WebhookBook:
                 )  # fmt: skip
 
         await self._committer.run(work)
-
-    async def purge(self, now: datetime) -> int:
-        """Forget what arrived, and later what is dead; bounded for each call."""
-        since = {"delivered": to_seconds(now - KEPT), "dead": to_seconds(now - 10 * KEPT)}
-        old = "SELECT id FROM webhook_deliveries WHERE state = ? AND changed_at < ? LIMIT ?"
-        if not any(self._database.read_one(old, (state, before, 1)) for state, before in since.items()):
-            return 0
-
-        def work(transaction: Transaction) -> int:
-            gone = f"DELETE FROM webhook_deliveries WHERE id IN ({old})"
-            return sum(transaction.execute(gone, (*one, _PURGED_AT_ONCE)).rowcount for one in since.items())
-
-        return await self._committer.run(work)
 
 
 _LOOK: Final = "privyseal webhook deliveries {}"
