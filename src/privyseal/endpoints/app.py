@@ -11,7 +11,7 @@ from typing import Final
 
 from privyseal.ca.ports import Rng
 from privyseal.endpoints.http import Receive, Request, Response, Scope, Send, read_body, send_response, text
-from privyseal.endpoints.limits import Buckets
+from privyseal.endpoints.limits import Buckets, source_of
 from privyseal.endpoints.problems import fault_answer, http_answer
 from privyseal.errors import InputError, PrivysealError
 
@@ -73,7 +73,7 @@ class Application:
         incident = self._rng.bytes(6).hex()
         try:
             peer = scope.get("client")
-            more = (scope.get("headers", ()), peer[0] if peer else "")
+            more = (scope.get("headers", ()), source_of(peer[0]) if peer else "")
             if self._rates is not None and (wait := self._rates.wait(more[1])):
                 return _wait(wait)
             request = Request(scope["method"], path, raw_path, scope["query_string"], b"", *more)

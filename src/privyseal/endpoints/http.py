@@ -26,7 +26,7 @@ class Request:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """As sent, names in lower case."""
     peer: str = ""
-    """The address that the connection comes from."""
+    """Where the connection comes from: an IPv4 address, or the first 64 bits of an IPv6 one."""
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a header, or None; of several the first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Final
 
 from privyseal.errors import TooManyRequests
@@ -72,6 +73,19 @@ class FailureDelays:
     def succeeded(self, source: str) -> None:
         """Forget the failures of a source."""
         self._failed.pop(source, None)
+
+
+def source_of(address: str) -> str:
+    """Who counts as one source: an IPv4 address, or 64 bits of an IPv6 one, since whoever has one has all of these."""
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{IPv6Address(int(found) >> 64 << 64)}/64"
 
 
 def check_rate(buckets: Buckets | None, source: str, *, what: str) -> None:

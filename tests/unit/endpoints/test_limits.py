@@ -10,7 +10,7 @@ import pytest
 
 from privyseal.endpoints.app import Access, Application, Route
 from privyseal.endpoints.http import Request, Response, text
-from privyseal.endpoints.limits import Buckets, FailureDelays, check_rate
+from privyseal.endpoints.limits import Buckets, FailureDelays, check_rate, source_of
 from privyseal.errors import TooManyRequests
 
 
@@ -48,6 +48,22 @@ def test_a_slow_rate_says_how_long_to_wait() -> None:
         check_rate(buckets, "a", what="a")
     assert caught.value.seconds == 10
     check_rate(None, "a", what="a")
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("what:ever", "what:ever"),
+    ],
+)
+def test_all_addresses_of_an_ipv6_network_are_one_source(address: str, source: str) -> None:
+    assert source_of(address) == source
 
 
 def test_memory_is_bounded_whoever_asks() -> None:
