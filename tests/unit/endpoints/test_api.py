@@ -207,6 +207,8 @@ def test_methods_and_paths_that_are_not_in_the_table_are_not_served(api: ApiHous
         "/authorities/%2e%2e/versions",
     ):
         assert api.call("GET", path, token=token).status == 404, path
+    for path in ("//api/x/api/v1/whoami", "//api//api/v1/whoami", "//%61pi/v1/whoami", "//api/v1/../v1/whoami"):
+        assert api.call("GET", path, token=token).status == 404, f"{path} is another path for a proxy in front"
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(api: ApiHouse) -> None:

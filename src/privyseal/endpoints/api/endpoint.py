@@ -210,10 +210,9 @@ class ApiEndpoint:
 
 def _below_prefix(request: Request, prefix: str) -> str:
     path = request.raw_path.decode("latin-1")
-    begin = path.find(prefix + "/")
-    if begin < 0:
+    if not path.startswith(prefix + "/"):  # nor further on: what a proxy in front filters by path means the same path
         raise NotFound(f"the API begins at {prefix}", mend=(f"see {prefix}/openapi.json",))
-    return path[begin + len(prefix) :].partition("?")[0]
+    return path[len(prefix) :].partition("?")[0]
 
 
 def _digest(request: Request) -> bytes:
