@@ -142,11 +142,11 @@ class FileSigner:
         self.results_are_checked = isinstance(key, rsa.RSAPrivateKey) and platform.machine() in _CHECKED_ON
         """See ``Signer.results_are_checked``."""
         self._proved = not self.results_are_checked
+        self._slow = isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _SLOW_BITS
 
     async def sign(self, tbs: bytes) -> bytes:
         """See ``Signer.sign``. Large keys and large objects take milliseconds, so they leave the event loop."""
-        slow = isinstance(self._key, rsa.RSAPrivateKey) and self._key.key_size >= _SLOW_BITS
-        if slow or len(tbs) >= LARGE:
+        if self._slow or len(tbs) >= LARGE:
             return await asyncio.get_running_loop().run_in_executor(None, self._sign, tbs)
         return self._sign(tbs)
 
@@ -159,11 +159,12 @@ class FileSigner:
         return signature
 
     def _operate(self, tbs: bytes) -> bytes:
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            data, chosen = hashed_first(tbs, self._algorithm)
+            return self._key.sign(data, padding.PKCS1v15(), chosen)
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
             return self._key.sign(tbs)
         data, chosen = hashed_first(tbs, self._algorithm)
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(data, padding.PKCS1v15(), chosen)
         return self._key.sign(data, ec.ECDSA(chosen))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 
@@ -80,8 +81,15 @@ def ext_key_usage_label(dotted: str) -> str:
 
 def extension(dotted: str, value: bytes, *, critical: bool = False) -> bytes:
     """One Extension: SEQUENCE { extnID, critical (only when TRUE), extnValue }."""
+    return _extension_head(dotted, critical, len(value)) + value
+
+
+@lru_cache(maxsize=256)
+def _extension_head(dotted: str, critical: bool, size: int) -> bytes:
+    # Made once for each length: most values of a profile's certificates have one of a few.
     flag = der.boolean(True) if critical else b""
-    return der.sequence(der.oid(dotted), flag, der.octet_string(value))
+    encoded = der.sequence(der.oid(dotted), flag, der.octet_string(bytes(size)))
+    return encoded[: len(encoded) - size]
 
 
 def key_identifier(spki: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -139,21 +139,20 @@ def describe_key(public_key: PublicKeyTypes) -> str:
 
 def check_public_key(public_key: PublicKeyTypes, rules: KeyRules) -> None:
     """Refuse a key outside ``rules`` (KeyNotAcceptable) or known to be weak (WeakKey)."""
-    refused = partial(_not_acceptable, describe_key(public_key), rules)
     if isinstance(public_key, rsa.RSAPublicKey):
         if not rules.rsa_minimum <= public_key.key_size <= rules.rsa_maximum:
-            raise refused()
+            raise _not_acceptable(public_key, rules)
         numbers = public_key.public_numbers()
         check_rsa_numbers(numbers.n, numbers.e)
     elif isinstance(public_key, ec.EllipticCurvePublicKey):
         if describe_key(public_key) not in rules.curves:
-            raise refused()
+            raise _not_acceptable(public_key, rules)
     elif not (isinstance(public_key, ed25519.Ed25519PublicKey) and rules.ed25519):
-        raise refused()
+        raise _not_acceptable(public_key, rules)
 
 
-def _not_acceptable(actual: str, rules: KeyRules) -> KeyNotAcceptable:
-    return KeyNotAcceptable(f"the key is {actual}; allowed are {rules.describe()}")
+def _not_acceptable(public_key: PublicKeyTypes, rules: KeyRules) -> KeyNotAcceptable:
+    return KeyNotAcceptable(f"the key is {describe_key(public_key)}; allowed are {rules.describe()}")
 
 
 def check_rsa_numbers(modulus: int, exponent: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from privyseal.errors import InvalidSid, MalformedDer
 from privyseal.x509 import der, oids
@@ -73,5 +74,12 @@ class Sid:
 
     def extension_value(self) -> bytes:
         """Value of szOID_NTDS_CA_SECURITY_EXT, byte for byte as AD CS writes it: the SID as ASCII text."""
-        value = der.explicit(0, der.octet_string(self.text.encode("ascii")))
-        return der.sequence(der.tlv(0xA0, _OBJECTSID, value))
+        text = self.text.encode("ascii")
+        return _value_head(len(text)) + text
+
+
+@lru_cache(maxsize=256)
+def _value_head(size: int) -> bytes:
+    value = der.explicit(0, der.octet_string(bytes(size)))
+    encoded = der.sequence(der.tlv(0xA0, _OBJECTSID, value))
+    return encoded[: len(encoded) - size]
