@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -18,12 +19,19 @@ from pathlib import Path
 
 import pytest
 
+from privyseal.bootstrap.metrics import collect
 from privyseal.config import load_settings
+from privyseal.endpoints.metrics import exposition
 from privyseal.errors import ConfigurationInvalid
+from privyseal.model.access import Role
+from privyseal.serve.logs import JsonLines
+from tests.api import ApiHouse, fixture_api
 from tests.command_line import run_line
 from tests.device import Device
 from tests.installation import PASSPHRASE, Installation, Installations, new_home
 from tests.outside.tools import ROOT, require_tool, run
+
+__all__ = ["fixture_api"]
 
 
 def free_port() -> int:
@@ -137,8 +145,6 @@ def test_the_alert_rules_are_good_and_fire_when_they_should() -> None:
 
 
 def test_alerts_ask_only_for_metrics_that_there_are(installation: Installation) -> None:
-    from privyseal.bootstrap.metrics import collect
-
     installation.work()
     known = {metric.name for metric in collect(installation.app)}
     asked = set(re.findall(r"\bpki_[a-z_]+", (ROOT / "packaging/prometheus/alerts.yml").read_text()))
@@ -205,3 +211,26 @@ def test_check_speaks_as_monitoring_plug_ins_do(tmp_path: Path, installations: I
     answer = run_line("--home", str(tmp_path / "nothing"), "check", "--format", "nagios")
     assert answer.code == 2
     assert "[9001]" in answer.out
+
+
+def test_a_token_is_in_no_log_line_trail_metric_or_file(api: ApiHouse, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        token = api.token("olga", Role.OWNER)
+        wrong = token[:-6] + "aaaaaa"
+        assert api.call("GET", "/certificates", token=token).status == 200
+        for bad in (wrong, "guess-0123456789abcdef"):
+            assert api.call("GET", "/certificates", token=bad).status == 401
+            assert api.call("POST", "/webhooks", token=bad, body={"name": bad}).status == 401
+        api.call("POST", "/webhooks", token=token, body={"name": "x", "url": f"ftp://example.com/{wrong}"})
+    lines = [JsonLines().format(record) for record in caplog.records]
+    house = api.installation
+    house.work()
+    assert any('"code": 8' in line for line in lines)  # refusals are told at all
+    told = [*lines, repr(house.rows("SELECT * FROM audit"))]
+    told += [exposition(collect(house.app)).decode()]
+    told += [path.read_bytes().decode("latin-1") for path in house.home.rglob("*") if path.is_file()]
+    secret = token.rpartition("_")[2]
+    for text in told:
+        assert token not in text
+        assert secret not in text
+        assert "guess-0123456789abcdef" not in text

@@ -113,7 +113,7 @@ def _open(header: bytes, passphrase: str) -> tuple[AESGCM, bytes]:
         fields = json.loads(header)
         kdf, n, r, p = fields["kdf"], int(fields["n"]), int(fields["r"]), int(fields["p"])
         salt = bytes.fromhex(fields["salt"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BackupUnreadable("its header is not one of a backup") from error
     if kdf != "scrypt" or n & (n - 1) or n < 2**14 or n * r > _MOST or r < 1 or not 1 <= p <= _MOST_P:
         raise BackupUnreadable(f"its header asks for {str(kdf)[:16]} with n={n}, r={r}, p={p}, which is out of bounds")
