@@ -58,6 +58,23 @@ def test_a_certificate_is_issued_listed_fetched_and_revoked(api: ApiHouse) -> No
     assert any(row.actor == "token:ada-1" and row.event == "certificate.issued" for row in rows)
 
 
+def test_a_certificate_beyond_ones_labels_is_answered_as_one_that_there_is_not(api: ApiHouse) -> None:
+    device(api)
+    serial = issue(api, api.token("ada", Role.OPERATOR)).data["serial"]
+    nothing = f"{int(serial, 16) + 1:x}"
+    token = api.token("red", Role.OPERATOR, labels=("red",))
+    for method, more, body in (("GET", "", None), ("POST", ":revoke", {}), ("POST", ":release", None)):
+        answers = [
+            api.call(method, f"/certificates/{number}{more}", token=token, body=body) for number in (serial, nothing)
+        ]
+        told = [
+            {name: value for name, value in answer.data.items() if name not in ("detail", "correlation_id")}
+            for answer in answers
+        ]
+        assert told[0] == told[1] and answers[0].status == 404, (method, more)
+        assert answers[0].data["detail"].replace(serial, "") == answers[1].data["detail"].replace(nothing, "")
+
+
 def test_a_hold_is_released(api: ApiHouse) -> None:
     device(api)
     token = api.token("ada", Role.OPERATOR)

@@ -13,7 +13,7 @@ from privyseal.endpoints.api import examples
 from privyseal.endpoints.api.acts import check_tag, submit
 from privyseal.endpoints.api.cursor import make_cursor, name_of, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
-from privyseal.errors import BodyInvalid, NotFound
+from privyseal.errors import BodyInvalid, NotFound, NotIssued
 from privyseal.model.access import Permission
 from privyseal.model.api.shapes import (
     NAME,
@@ -272,7 +272,7 @@ class CertificateOperations:
     def _found(self, call: Call, permission: Permission) -> CertificateShape:
         found = self.inventory.certificate(call.path["serial"], call.query.get("ca", ""))
         if not self._reaches(call, permission, found.ca):
-            raise NotFound(f"no certificate has serial {call.path['serial'][:60]}")
+            raise NotIssued(f"no certificate has serial {found.serial}")  # as for one that there is not
         return found
 
     def _reaches(self, call: Call, permission: Permission, ca: str) -> bool:
