@@ -93,7 +93,7 @@ class StatusBook:
                 state = "is good" if row[3] is None else f"is revoked for {CrlReason(row[3]).label}"
                 raise NotOnHold(f"certificate {serial:x} {state}")
             certificate_id, shard = row[0], row[4]
-            if transaction.one("SELECT 1 FROM blocked_keys WHERE key_hash = ?", (_key_hash(transaction, row[0]),)):
+            if _key_is_blocked(transaction, certificate_id):
                 raise WeakKey(
                     f"the key of certificate {format_serial(serial)} was reported as compromised while it was on hold",
                     mend=("revoke it for good: privyseal certificate revoke SERIAL --reason key-compromise",),
@@ -237,6 +237,13 @@ def _block_key(transaction: Transaction, certificate_id: int) -> None:
     """Nobody gets another certificate for a key that was reported as compromised."""
     digest = _key_hash(transaction, certificate_id)
     transaction.execute("INSERT INTO blocked_keys VALUES (?) ON CONFLICT DO NOTHING", (digest,))
+
+
+def _key_is_blocked(transaction: Transaction, certificate_id: int) -> bool:
+    if transaction.one("SELECT 1 FROM blocked_keys LIMIT 1") is None:
+        return False
+    digest = _key_hash(transaction, certificate_id)
+    return transaction.one("SELECT 1 FROM blocked_keys WHERE key_hash = ?", (digest,)) is not None
 
 
 def _key_hash(transaction: Transaction, certificate_id: int) -> bytes:

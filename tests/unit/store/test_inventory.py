@@ -291,8 +291,9 @@ def test_a_cursor_is_good_for_its_own_search_only(installation: Installation) ->
         with pytest.raises(CursorInvalid):
             read_cursor(other, given)
     search = parse_search("profile:wifi", now=installation.clock.now())
-    with pytest.raises(CursorInvalid):
-        installation.app.inventory.page(search, limit=5, cursor=cursor)
+    for given in (cursor, make_cursor("profile:wifi", 1 << 63)):
+        with pytest.raises(CursorInvalid):
+            installation.app.inventory.page(search, limit=5, cursor=given)
 
 
 def test_a_page_has_bounds(installation: Installation) -> None:

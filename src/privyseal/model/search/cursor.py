@@ -10,6 +10,8 @@ from typing import Final
 from privyseal.errors import CursorInvalid
 
 _CHECK: Final = 10
+_LAST: Final = (1 << 63) - 1
+"""The check is no secret, so a cursor may name any place; stores count no further."""
 
 
 def make_cursor(search: str, place: int) -> str:
@@ -29,7 +31,10 @@ def read_cursor(search: str, cursor: str) -> int:
         raise CursorInvalid(f"the cursor has {len(cursor)} characters; 24 is what a cursor has")
     if check != _check(search, number):
         raise CursorInvalid("the cursor was made for another search, or was changed")
-    return int.from_bytes(number, "big")
+    place = int.from_bytes(number, "big")
+    if place > _LAST:
+        raise CursorInvalid("the cursor names a place that no store has")
+    return place
 
 
 def _check(search: str, number: bytes) -> bytes:
