@@ -20,6 +20,7 @@ from privyseal.endpoints.api.authorities import AuthorityOperations
 from privyseal.endpoints.api.certificates import CertificateOperations
 from privyseal.endpoints.api.endpoint import ApiEndpoint
 from privyseal.endpoints.api.entities import EntityOperations
+from privyseal.endpoints.api.first_owner import FirstOwnerOperations
 from privyseal.endpoints.api.operation import Operation
 from privyseal.endpoints.api.problems import fault_answer, problem_answer
 from privyseal.endpoints.api.table import Description, OpenOperations, ProblemPages
@@ -29,6 +30,7 @@ from privyseal.endpoints.app import Application as HttpApplication
 from privyseal.endpoints.graph.refusals import graph_answer, graph_fault
 from privyseal.endpoints.health import HealthEndpoint
 from privyseal.endpoints.limits import Buckets, FailureDelays
+from privyseal.store.first_owner import FirstOwnerBook
 from privyseal.store.idempotency import IdempotencyBook
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -68,6 +70,12 @@ def _operations(application: Application, books: Administration, *, description:
             holders=books.access,
             tokens=books.tokens,
             approvals=books.approvals,
+            clock=application.clock,
+            rng=application.rng,
+        ).table(),
+        FirstOwnerOperations(
+            codes=FirstOwnerBook(application.database, application.committer),
+            tokens=books.tokens,
             clock=application.clock,
             rng=application.rng,
         ).table(),

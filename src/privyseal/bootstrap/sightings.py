@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Noticing a CA of ours in NTAuth that others put there, by script or certutil: four eyes must not depend on receipts."""
+"""Noticing a CA of ours in NTAuth that others put there, by script or certutil: four eyes need no receipt for that."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from privyseal.errors import NotRemote
+
 if TYPE_CHECKING:
     from privyseal.bootstrap import Application
     from privyseal.client.client import Client
@@ -63,7 +65,12 @@ class Session:
 
     @contextmanager
     def application(self, *, keys: bool = False) -> Iterator[Application]:
-        """The installation, opened; with ``keys`` it can sign. Raises what opening raises."""
+        """The installation, opened; with ``keys`` it can sign. Raises what opening raises.
+
+        Raises NotRemote while a server is in use: a command that has no way to it must not act here instead.
+        """
+        if (found := self.remote()) is not None:
+            raise NotRemote(f"the server {found.url} is in use, and this command does not speak to servers")
         settings = self.settings()
         passphrase = self.passphrase() if keys else None
         from privyseal.bootstrap import build

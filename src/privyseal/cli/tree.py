@@ -213,6 +213,7 @@ TREE: Final = Branch(
             "Access: whether important acts take two people.",
             {
                 "four-eyes": Leaf(f"{_CLI}.roles:four_eyes", "Say or set it."),
+                "first-owner": Leaf(f"{_CLI}.first_owner:command", "Print a code that makes the first owner."),
                 "recover": Leaf(f"{_CLI}.roles:recover", "Switch it off for an hour, alone and loudly."),
             },
         ),

@@ -14,6 +14,7 @@ from privyseal.errors import BodyInvalid, PrivysealError, ServerAnsweredWrongly
 from privyseal.model.api.access_shapes import (
     ApprovalShape,
     Denial,
+    FirstOwnerWish,
     FourEyesShape,
     FourEyesWish,
     GrantShape,
@@ -111,6 +112,10 @@ class Client:
     def revoke_token(self, name: str, *, dry_run: bool = False) -> TokenShape | ApprovalShape | PreviewShape:
         """At once."""
         return self._act(TokenShape, "DELETE", f"/tokens/{_part(name)}", dry_run=dry_run)
+
+    def first_owner(self, wish: FirstOwnerWish) -> TokenMade:
+        """Become the first owner, by the code that was printed on the machine; needs no token."""
+        return self._post(TokenMade, "/first-owner", wish)
 
     # --- approvals ---------------------------------------------------------------------------------
 

@@ -63,6 +63,20 @@ class TooManyRequests(AccessError):
         self.seconds = seconds
 
 
+class FirstOwnerRefused(AccessError):
+    code = 8308
+    title = "The code for the first owner is not accepted"
+    default_why = "a code is good once, for 30 minutes, until another one is made, and while there is no owner yet"
+    default_mend = ("make a new one on the machine: privyseal access first-owner",)
+
+
+class OwnerKnown(StateError):
+    code = 8309
+    title = "There is an owner already"
+    default_why = "a code makes the first owner only; every other one is granted by an owner"
+    default_mend = ("privyseal role list", "privyseal role grant PERSON owner")
+
+
 # --- 8320: approvals ---------------------------------------------------------------------------
 
 
@@ -161,6 +175,17 @@ class ApiNotEncrypted(SetupError):
     default_mend = (
         "set api_certificate and api_key in privyseal.toml",
         'listen on the loopback: api_listen = "127.0.0.1:8443"',
+    )
+
+
+class NotRemote(InputError):
+    code = 8347
+    title = "The command works on the installation's own machine only"
+    default_why = "a server is in use, and the command has no way to it; acting here instead is not what was meant"
+    default_mend = (
+        "say which installation here is meant: add --home DIR",
+        "run it on the machine of the server",
+        "privyseal config list-contexts",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
-from privyseal.ca.form import CertificateForm
+from privyseal.ca.form import CertificateForm, DrawnCertificate
 from privyseal.ca.issuance import issue
 from privyseal.ca.ports import Clock, IssuanceLedger, Rng
 from privyseal.errors import (
@@ -169,12 +169,7 @@ class RegistrationAuthority:
         self, entity: EndEntity, profile: str, request: CertificationRequest, *, requester: str
     ) -> Granted:
         """Issue to an entity that an operator vouches for. Raises what the profile and the CA raise."""
-        form = self._catalog.form(profile)
-        refuse_authority_claims(request)
-        entity.require_enabled()
-        key_hash = sha256(request.spki).digest()
-        self._check_key(request, form.profile, key_hash)
-        entity = await named_by_directory(form.profile, entity, self._directory)
+        form, entity, key_hash = await self._vouched(entity, profile, request)
         claim = Claim(
             kind=CertificateKind.END_ENTITY,
             protocol="operator",
@@ -186,13 +181,26 @@ class RegistrationAuthority:
         )
         return await self._issue(form, entity, request, claim)
 
-    async def _issue(
-        self, form: CertificateForm, entity: EndEntity, request: CertificationRequest, claim: Claim
-    ) -> Granted:
+    async def draw_for(self, entity: EndEntity, profile: str, request: CertificationRequest) -> DrawnCertificate:
+        """What ``issue_for`` would sign. Raises what it would raise before it signs; nothing is stored."""
+        form, entity, _ = await self._vouched(entity, profile, request)
+        return self._draw(form, entity, request)
+
+    async def _vouched(
+        self, entity: EndEntity, profile: str, request: CertificationRequest
+    ) -> tuple[CertificateForm, EndEntity, bytes]:
+        form = self._catalog.form(profile)
+        refuse_authority_claims(request)
+        entity.require_enabled()
+        key_hash = sha256(request.spki).digest()
+        self._check_key(request, form.profile, key_hash)
+        return form, await named_by_directory(form.profile, entity, self._directory), key_hash
+
+    def _draw(self, form: CertificateForm, entity: EndEntity, request: CertificationRequest) -> DrawnCertificate:
         now = self._clock.now()
         form.issuer.require_active(now, form.issuer.leaf_purpose)
         entity.require_admitted(form.profile.name)
-        drawn = form.draw(
+        return form.draw(
             entity,
             public_key=request.public_key,
             spki=request.spki,
@@ -200,6 +208,11 @@ class RegistrationAuthority:
             rng=self._rng,
             wish=request.requested_validity,
         )
+
+    async def _issue(
+        self, form: CertificateForm, entity: EndEntity, request: CertificationRequest, claim: Claim
+    ) -> Granted:
+        drawn = self._draw(form, entity, request)
         claim = replace(
             claim,
             subject=drawn.subject,

@@ -56,18 +56,7 @@ class TokenBook:
         """Store a token. Raises NameTaken."""
 
         def work(transaction: Transaction) -> None:
-            if transaction.one("SELECT 1 FROM tokens WHERE name = ? OR hash = ?", (name, digest)) is not None:
-                raise NameTaken(f"a token {name!r} was made before", why="the audit trail knows each by its name")
-            transaction.execute(
-                "INSERT INTO tokens (name, owner, grants, hash, created_by, created_at, expires_at) "
-                "VALUES (?,?,?,?,?,?,?)",
-                (
-                    name, owner, _grants_text(grants), digest, actor, to_seconds(transaction.now),
-                    to_seconds(expires_at),
-                ),
-            )  # fmt: skip
-            detail = {"owner": owner, "grants": json.loads(_grants_text(grants)), "expires_at": expires_at.isoformat()}
-            transaction.audit(AuditEvent(event="token.created", actor=actor, target=f"token:{name}", detail=detail))
+            store_token(transaction, name, owner, grants=grants, digest=digest, expires_at=expires_at, actor=actor)
 
         await self._committer.run(work)
         return self.token(name)
@@ -95,6 +84,27 @@ class TokenBook:
             transaction.execute("UPDATE tokens SET last_used_at = ? WHERE id = ?", (to_seconds(now), token.id))
 
         await self._committer.run(work)
+
+
+def store_token(
+    transaction: Transaction,
+    name: str,
+    owner: str,
+    *,
+    grants: tuple[Grant, ...],
+    digest: bytes,
+    expires_at: datetime,
+    actor: str,
+) -> None:
+    """A token, in the caller's transaction. Raises NameTaken."""
+    if transaction.one("SELECT 1 FROM tokens WHERE name = ? OR hash = ?", (name, digest)) is not None:
+        raise NameTaken(f"a token {name!r} was made before", why="the audit trail knows each by its name")
+    transaction.execute(
+        "INSERT INTO tokens (name, owner, grants, hash, created_by, created_at, expires_at) VALUES (?,?,?,?,?,?,?)",
+        (name, owner, _grants_text(grants), digest, actor, to_seconds(transaction.now), to_seconds(expires_at)),
+    )
+    detail = {"owner": owner, "grants": json.loads(_grants_text(grants)), "expires_at": expires_at.isoformat()}
+    transaction.audit(AuditEvent(event="token.created", actor=actor, target=f"token:{name}", detail=detail))
 
 
 def _grants_text(grants: tuple[Grant, ...]) -> str:

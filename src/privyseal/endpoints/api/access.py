@@ -11,7 +11,7 @@ from privyseal.administration.access import grant_item, token_item
 from privyseal.administration.desk import Desk
 from privyseal.ca.ports import Clock, Rng
 from privyseal.endpoints.api import examples
-from privyseal.endpoints.api.acts import approval_shape, submit
+from privyseal.endpoints.api.acts import approval_shape, preview_shape, submit
 from privyseal.endpoints.api.cursor import make_cursor, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
 from privyseal.errors import NotFound
@@ -152,7 +152,7 @@ class AccessOperations:
         yield Operation(
             id="approve", method="POST", path="/approvals/{id}:approve", permission=Permission.APPROVAL_DECIDE,
             summary="Approve what somebody else asked for; it is done now.", handler=self.approve,
-            answer=ApprovalShape, example=done, path_patterns=ids,
+            answer=ApprovalShape, example=done, path_patterns=ids, previews=True,
         )  # fmt: skip
         yield Operation(
             id="deny", method="POST", path="/approvals/{id}:deny", permission=Permission.APPROVAL_DECIDE,
@@ -260,7 +260,10 @@ class AccessOperations:
         return Reply(approval_shape(self._found(call)))
 
     async def approve(self, call: Call) -> Reply:
-        """Approve and do it."""
+        """Approve and do it; with ``dry_run`` what would happen now, if it may be approved."""
+        if call.dry_run:
+            fresh = await self.desk.look_again(call.actor, self._found(call).id)
+            return Reply(preview_shape(fresh, needs_approval=False))
         return Reply(approval_shape(await self.desk.approve(call.actor, self._found(call).id)))
 
     async def deny(self, call: Call) -> Reply:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from privyseal.administration.desk import Desk
 from privyseal.endpoints.api import examples
-from privyseal.endpoints.api.acts import check_tag, submit
+from privyseal.endpoints.api.acts import check_tag, submit, would
 from privyseal.endpoints.api.cursor import make_cursor, name_of, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
 from privyseal.errors import BodyInvalid, NotFound, NotIssued
@@ -76,6 +76,9 @@ class Inventory(Protocol):
 
     def certificate(self, serial: str, ca: str) -> CertificateShape:
         """With its PEM. Raises NotIssued, NotFound, InvalidValue."""
+
+    async def drawn(self, wish: IssueWish, kind: EntityKind, *, name: str) -> tuple[str, ...]:
+        """What ``issue`` would certify, in words. Raises what it would raise before it signs."""
 
     async def issue(self, wish: IssueWish, kind: EntityKind, *, name: str, requester: str) -> Issued:
         """Raises what the profile and the CA raise."""
@@ -145,7 +148,7 @@ class CertificateOperations:
             id="issue_certificate", method="POST", path="/certificates", permission=Permission.CERTIFICATE_ISSUE,
             summary="Issue to a device or user that the caller vouches for.", handler=self.issue, status=201,
             body=IssueWish, body_example=examples.ISSUE_WISH, answer=Issued, example=examples.ISSUED,
-            shares_commits=True,
+            shares_commits=True, previews=True,
         )  # fmt: skip
         yield Operation(
             id="get_certificate", method="GET", path="/certificates/{serial}", permission=Permission.CERTIFICATE_READ,
@@ -232,6 +235,9 @@ class CertificateOperations:
         kind, name = named_entity(wish.device, wish.user)
         if not self._reaches(call, Permission.CERTIFICATE_ISSUE, self.authorities.issuer_of(wish.profile)):
             raise NotFound(f"there is no profile {wish.profile!r}", mend=("privyseal profile list",))
+        if call.dry_run:
+            drawn = await self.inventory.drawn(wish, kind, name=name)
+            return would(f"issue a certificate of profile {wish.profile} to {kind.value} {name}", *drawn)
         made = await self.inventory.issue(wish, kind, name=name, requester=call.actor.name)
         return Reply(made, 201, (("location", f"/api/v1/certificates/{made.serial}"),))
 
@@ -266,7 +272,7 @@ class CertificateOperations:
         if not self._reaches(call, Permission.PROFILE_WRITE, shape.body["issuer"]):
             raise NotFound(f"there is no profile {shape.name!r}", mend=("privyseal profile list",))
         check_tag(call, profile_tag(shape), what=f"profile {shape.name}")
-        given = {"profile": {**_body(call), "name": shape.name}, "replace": True}
+        given = {"profile": {**_body(call), "name": shape.name}, "replace": True, "revision": shape.revision}
         return await submit(self.desk, call, "profile.save", parameters=given)
 
     def _found(self, call: Call, permission: Permission) -> CertificateShape:

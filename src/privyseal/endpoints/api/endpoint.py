@@ -22,6 +22,7 @@ from privyseal.endpoints.api.router import Router, allowed_methods
 from privyseal.endpoints.http import Request, Response
 from privyseal.endpoints.limits import Buckets, FailureDelays, check_rate, too_many
 from privyseal.errors import (
+    AccessError,
     BodyInvalid,
     IdempotencyConflict,
     IfMatchNeeded,
@@ -126,8 +127,8 @@ class ApiEndpoint:
             path = _below_prefix(request, self.face.prefix)
             operation, parameters = self._router.find(request.method, path)
             if operation.open_because:
-                check_rate(self._rates, request.peer, what=request.peer)
-            actor = _NOBODY if operation.open_because else await self._authenticate(request)
+                return await self._serve_anybody(operation, parameters, request, incident)
+            actor = await self._authenticate(request)
             return await self._serve(operation, parameters, request, actor=actor, incident=incident)
         except PrivysealError as error:
             return _refusal(error, incident, self.face)
@@ -139,6 +140,16 @@ class ApiEndpoint:
             return await self._serve(operation, parameters, request, actor=actor, incident=incident)
         except PrivysealError as error:
             return _refusal(error, incident, self.face)
+
+    async def _serve_anybody(self, operation: Operation, parameters: Any, request: Request, incident: str) -> Response:
+        check_rate(self._rates, request.peer, what=request.peer)
+        if operation.changes and (wait := self._failures.wait(request.peer)):
+            raise too_many(f"{request.peer} was refused several times and", wait)
+        try:
+            return await self._serve(operation, parameters, request, actor=_NOBODY, incident=incident)
+        except AccessError:
+            self._failures.failed(request.peer)
+            raise
 
     async def _authenticate(self, request: Request) -> Actor:
         scheme, _, secret = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
@@ -177,7 +188,8 @@ class ApiEndpoint:
             origin=f"{self._scheme}://{(request.header(b'host') or b'').decode('latin-1')}",
         )
         key = (request.header(b"idempotency-key") or b"").decode("latin-1")
-        if key and operation.method == "POST" and not call.dry_run:
+        # What nobody signed in for leaves no answer behind: strangers would fill the store with them.
+        if key and operation.method == "POST" and not call.dry_run and not operation.open_because:
             return await self._once(operation, call, request, key=key)
         return await self._run(operation, call)
 

@@ -47,6 +47,11 @@ TOKEN: Final[dict[str, Any]] = {
 TOKEN_WISH: Final[dict[str, Any]] = {"name": "ci-1", "owner": "ada", "roles": ["operator"], "labels": [], "life": "90d"}
 # The shape of a token, not one: its checksum is wrong on purpose.
 TOKEN_MADE: Final[dict[str, Any]] = {"secret": "pvs_...", "token": TOKEN, "approval": None}
+FIRST_OWNER: Final[dict[str, Any]] = {
+    "code": "abcd-efgh-ijkl-mnop-qrst-uvwx-yz23-4567",
+    "person": "ada",
+    "token": "first-owner",
+}
 FOUR_EYES: Final[dict[str, Any]] = {"four_eyes": "auto", "until": None, "in_force": True}
 WHO: Final[dict[str, Any]] = {
     "name": "token:ada-1",

@@ -90,9 +90,7 @@ def _who(operation: Operation) -> str:
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     found = {str(operation.status): _answer(operation, schemas)}
     if operation.heeds_dry_run and operation.status != 200:
-        found["200"] = _json(
-            "With `dry_run`: what would happen.", _reference(PreviewShape, schemas), examples.PREVIEW
-        )
+        found["200"] = _json("With `dry_run`: what would happen.", _reference(PreviewShape, schemas), examples.PREVIEW)
     if operation.kind is Kind.ACT:
         shape = _reference(ApprovalShape, schemas)
         example: Any = examples.APPROVAL
@@ -103,6 +101,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     codes = list(_ALWAYS)
     if not operation.open_because:
         codes += _SIGNED_IN
+    elif operation.changes:
+        codes += _SIGNED_IN[1:]
     if operation.changes:
         codes += _CHANGING
     if operation.if_match:

@@ -157,6 +157,15 @@ class TokenMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstOwnerWish:
+    """Become the first owner."""
+
+    code: str = limited(longest=64, doc="Of `privyseal access first-owner`, on the machine.")
+    person: str = limited(pattern=PERSON, longest=64)
+    token: str = limited(pattern=TOKEN_NAME, longest=64, default="first-owner", doc="Its name.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FourEyesWish:
     """Set four eyes."""
 
