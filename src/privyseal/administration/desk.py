@@ -137,6 +137,15 @@ class Desk:
     async def look_again(self, actor: Actor, approval_id: int) -> Preview:
         """What approving would do now. Raises what ``approve`` raises before it does anything."""
         approval = self._for_decision(actor, approval_id)
+        if _is_local(actor.name) and _is_local(approval.requester):
+            raise OwnApproval(
+                f"approval {approval_id} was asked for by {approval.requester}, on this machine as well",
+                why="whoever may read the keys here may be any of its users, so two of them are not two people",
+                mend=(
+                    "let somebody with the role approver and a token of their own decide: privyseal role list",
+                    "the one person who is left: privyseal access recover --reason TEXT",
+                ),
+            )
         fresh = await self.act(approval.act).preview(approval.parameters)
         _check_blockers(fresh)
         if (fresh.summary, fresh.irreversible, fresh.tier0) != (
@@ -194,6 +203,10 @@ class Desk:
             SecondPerson.OVER_LIMIT: preview.over_limit,
         }
         return asked[act.second_person] and self.needs_two()
+
+
+def _is_local(name: str) -> bool:
+    return name.startswith("cli:")
 
 
 def _check_reach(actor: Actor, act: Act, labels: frozenset[str]) -> None:

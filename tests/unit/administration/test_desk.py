@@ -127,6 +127,16 @@ def test_nobody_approves_their_own_request_not_even_by_another_token(house: Hous
     assert house.act.done == []
 
 
+def test_two_users_of_the_machine_are_not_two_people(house: House) -> None:
+    root, other = (Actor(f"cli:{name}", (Grant(Role.OWNER),), name) for name in ("root", "privyseal"))
+    answer = house.submit(root)
+    assert isinstance(answer, Pending)
+    with pytest.raises(OwnApproval, match="on this machine as well"):
+        house.installation.run(house.desk.approve(other, answer.approval.id))
+    assert house.act.done == []
+    house.installation.run(house.desk.deny(other, answer.approval.id, reason="not that way"))
+
+
 def test_who_may_not_decide_may_not_approve(house: House) -> None:
     with pytest.raises(NotPermitted):
         house.installation.run(house.desk.approve(EVE, house.waiting()))
