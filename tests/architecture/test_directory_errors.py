@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error of the LDAP and Kerberos tables is provoked on a real server: which test does so, and the exceptions."""
+"""Every error of the LDAP and Kerberos tables is provoked on a real server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from tests.architecture.sources import all_sources
 from tests.architecture.test_errors import error_classes
 
 TABLES: Final = range(7001, 7040)
-# Codes that no server can provoke, each with the reason.
-NO_SERVER: Final = {
-    7013: "the limit is ours; the certificate is refused before a server is asked",
-    7014: "the rule is ours; the certificate is refused before a server is asked",
-}
 
 
 def provoked() -> dict[int, list[str]]:
@@ -37,10 +32,5 @@ def provoked() -> dict[int, list[str]]:
 
 
 def test_every_error_of_directories_is_provoked_on_a_real_server() -> None:
-    missing = [code for code, paths in sorted(provoked().items()) if not paths and code not in NO_SERVER]
+    missing = [code for code, paths in sorted(provoked().items()) if not paths]
     assert not missing, f"no test under tests/doors or tests/interop provokes {missing}"
-
-
-def test_the_exceptions_are_still_needed() -> None:
-    found = provoked()
-    assert not [code for code in NO_SERVER if code not in found or found[code]]

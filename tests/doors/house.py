@@ -145,4 +145,4 @@ class House:
 
     def revoke(self, paper: Paper) -> None:
         """``certificate revoke``."""
-        self.ask.works("certificate", "revoke", str(paper.certificate), "--reason", "key-compromise")
+        self.ask.works("certificate", "revoke", str(paper.certificate), "--reason", "superseded")

@@ -96,7 +96,7 @@ def test_it_publishes_enrolls_logs_on_walks_in_revokes_and_is_refused_twice_in_a
     before = mounts()
     for _ in range(2):
         demo = start(place)
-        said, _ = demo.communicate(timeout=120)
+        said, _ = demo.communicate(timeout=300)
         assert demo.returncode == 0, said
         assert re.findall(r"✔ (\S+)", said) == STAGES
         assert "✗" not in said

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from privyseal import errors
-from tests.doors.house import OTHER_CA, House, Paper
+from tests.doors.house import OTHER_CA, ROOT_CA, House, Paper
 from tests.doors.wifi import SERVER_PROFILE, SID, USER_PROFILE, Wifi, configure, rsa_key, server_paper
 
 REVOCATION = ("ocsp", "crl", "both")
@@ -186,3 +186,29 @@ def test_a_server_certificate_of_our_own_is_sent_with_its_ca(house: House, serve
                                   + b"-----END CERTIFICATE-----\n")  # fmt: skip
     made = configure(house, paper)
     assert (made.directory / "certs" / "server.pem").read_text().count("BEGIN CERTIFICATE") == 2
+
+
+def test_the_next_version_of_a_ca_is_let_in_before_it_is_in_force_and_a_revoked_one_no_more(
+    house: House, server: Paper
+) -> None:
+    house.ask.works("ca", "create", "living", "--parent", ROOT_CA, "--key", "ec:p256")
+    house.ask.works("ca", "renew", "living")
+    versions = [house.ask.works("ca", "export", "living", "--version", str(number)).raw for number in (1, 2)]
+    words = ("radius", "config", "freeradius", "--ca", "living", "--revocation", "crl", "--client", "a=10.0.0.1")
+    words += ("--server-certificate", str(server.certificate), "--server-key", str(server.key), "--out")
+
+    def written(name: str) -> tuple[bytes, str]:
+        house.ask.works(*words, str(house.place / name))
+        refresh = (house.place / name / "refresh-crls").read_text()
+        return (house.place / name / "certs" / "issuers.pem").read_bytes(), refresh
+
+    issuers, refresh = written("staged")
+    assert issuers == b"".join(versions)
+    assert "fetch living-v1 " in refresh and "fetch living-v2 " in refresh
+    house.ask.works("ca", "revoke", "living", "--version", "1", "--with-live-certificates", "--reason", "ca-compromise")
+    issuers, refresh = written("revoked")
+    assert issuers == versions[1], "whoever has the key of a revoked CA could let in anybody"
+    assert "fetch living-v1 " not in refresh
+    house.ask.works("ca", "revoke", "living", "--version", "2", "--with-live-certificates")
+    answer = house.ask(*words, str(house.place / "none"))
+    assert answer.code != 0 and "there is no issuing CA 'living'" in answer.err

@@ -79,6 +79,58 @@ def test_a_certificate_is_appended_to_its_account_and_leaves_it_when_it_is_revok
     privyseal.works("audit", "verify")
 
 
+def test_a_hold_takes_it_away_and_its_end_puts_it_back(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    dn = user(privyseal, controller, "kay")
+    certificate = issue(privyseal, "mail", "kay", tmp_path / "1")
+    privyseal.works("directory", "deliver")
+    serial = serial_of(privyseal, "kay")
+    hold = ("certificate", "revoke", serial, "--reason", "certificate-hold")
+    privyseal.works(*hold)
+    assert privyseal.json("directory", "deliver")["removed"] == 1
+    assert controller.values(dn, ATTRIBUTE) == []
+    (row,) = privyseal.json("directory", "deliveries")
+    assert (row["state"], row["ours"], row["next_try"]) == ("held", False, None)
+    assert privyseal.json("directory", "status")["deliveries"]["held"] == 1
+    privyseal.works("certificate", "release", serial)
+    assert privyseal.json("directory", "deliver")["added"] == 1
+    assert controller.values(dn, ATTRIBUTE) == [certificate]
+    # Released before anybody carried the removal out: it never left, and stays ours.
+    privyseal.works(*hold)
+    privyseal.works("certificate", "release", serial)
+    privyseal.works("directory", "deliver")
+    assert controller.values(dn, ATTRIBUTE) == [certificate]
+    assert privyseal.json("directory", "deliveries")[0]["ours"] is True
+    # A hold that becomes a revocation is final here as well.
+    privyseal.works(*hold)
+    privyseal.works("directory", "deliver")
+    privyseal.works("certificate", "revoke", serial, "--reason", "superseded")
+    assert privyseal.json("directory", "deliver")["added"] == 0
+    assert (controller.values(dn, ATTRIBUTE), privyseal.json("directory", "deliveries")) == ([], [])
+
+
+def test_what_was_withdrawn_or_expired_on_hold_does_not_come_back(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    dn = user(privyseal, controller, "lea")
+    issue(privyseal, "mail", "lea", tmp_path / "1")
+    privyseal.works("directory", "deliver")
+    serial = serial_of(privyseal, "lea")
+    privyseal.works("certificate", "revoke", serial, "--reason", "certificate-hold")
+    privyseal.works("directory", "withdraw", "--yes")
+    privyseal.works("certificate", "release", serial)
+    assert privyseal.json("directory", "deliver")["added"] == 0
+    assert controller.values(dn, ATTRIBUTE) == []
+    issue(privyseal, "mail", "lea", tmp_path / "2")
+    serial = serial_of(privyseal, "lea")
+    privyseal.works("certificate", "revoke", serial, "--reason", "certificate-hold")
+    privyseal.works("directory", "deliver")
+    with application(privyseal) as served:
+        asyncio.run(served.deliveries.expire(now=served.clock.now() + timedelta(days=3660)))
+    assert privyseal.json("directory", "deliveries") == []
+
+
 def test_what_somebody_else_put_there_is_not_ours_to_take(
     privyseal: CommandLine, controller: DomainController, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import tracemalloc
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import pytest
 
 from privyseal.adapters.ldap import LdapDirectory, connect, find_controllers
 from privyseal.adapters.ldap_binds import SimpleBind
+from privyseal.errors import DirectoryRefused
 from tests.outside.samba import ADMIN, BASE, CONFIGURATION, HOST, SECOND_HOST, DomainController, account_ldif
 
 ACCOUNTS = 3000
@@ -97,3 +99,22 @@ def test_only_servers_that_are_still_controllers_are_found(
     assert find_controllers(directory) == (HOST,), "without NTDS Settings it is a controller no longer"
     shared_controller.add(f"dn: CN=NTDS Settings,{name}\nobjectClass: nTDSDSA\n", relaxed=True)
     assert find_controllers(directory) == (HOST, SECOND_HOST)
+
+
+def test_values_that_come_in_ranges_are_read_to_the_last(
+    shared_controller: DomainController, directory: LdapDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dn = shared_controller.add_user("full")
+    values = [b"\x30\x03\x02\x01" + bytes([number]) for number in range(7)]
+    lines = [f"userCertificate:: {base64.b64encode(value).decode()}" for value in values]
+    shared_controller.change("\n".join([f"dn: {dn}", "changetype: modify", "add: userCertificate", *lines, ""]))
+    # Asked for the first two, the controller answers as Active Directory does by itself from 1500 values on.
+    entry = directory.read(dn, ["userCertificate;range=0-1", "cn"])
+    assert entry
+    assert sorted(entry.attributes) == ["cn", "usercertificate"]
+    assert sorted(entry.attributes["usercertificate"]) == values
+    (found,) = directory.search(dn, "(objectClass=user)", attributes=("userCertificate;range=0-3",))
+    assert sorted(found.attributes["usercertificate"]) == values
+    monkeypatch.setattr("privyseal.adapters.ldap._MOST_VALUES", 1)
+    with pytest.raises(DirectoryRefused, match="more than 1 values"):
+        directory.read(dn, ["userCertificate;range=0-1"])

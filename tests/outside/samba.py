@@ -188,7 +188,7 @@ class DomainController:
     def add(self, ldif: str, *, relaxed: bool = False) -> None:
         """Adds the objects of an LDIF to the database itself, all or none; ``relaxed``: also those of the system."""
         options = ["--relax"] if relaxed else []
-        run([require_tool("ldbadd"), "-H", self._database, *options], given=ldif.encode()).must_work()
+        run([require_tool("ldbadd"), "-H", self._database, *options], given=ldif.encode(), seconds=240).must_work()
 
     def add_user(self, name: str, password: str = PASSWORD, *, control: int = 512, extra: Sequence[str] = ()) -> str:
         """An account; its DN. ``extra`` are further lines of LDIF."""

@@ -7,6 +7,7 @@ The library is imported when a connection is made, not before: everything else w
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -42,6 +43,9 @@ _PAGE: Final = 1000  # what a controller gives at most in one page (MaxPageSize)
 _PAGED_RESULTS: Final = "1.2.840.113556.1.4.319"
 _SEAL: Final = 128  # from this security strength factor on, SASL encrypts
 _ANYTHING: Final = "(objectClass=*)"
+_RANGE: Final = re.compile(r"(?P<name>[a-z0-9.-]+);range=(?P<first>[0-9]{1,9})-(?P<last>[0-9]{1,9}|\*)")
+_MOST_VALUES: Final = 20_000
+_MOST_CONTROLLERS: Final = 1000
 _ROOT_DSE: Final = (
     "dnsHostName",
     "defaultNamingContext",
@@ -99,7 +103,41 @@ class LdapDirectory:
             wanted,
         )
         entries = [] if found is None else list(_entries(found))
-        return entries[0] if entries else None
+        return self._completed(entries[0]) if entries else None
+
+    def _completed(self, entry: Entry) -> Entry:
+        """The entry with all values of those attributes of which the controller gave a range only.
+
+        Active Directory does so from 1500 values on (MS-ADTS 3.1.1.3.1.3.3); half of the values would be taken for all.
+        """
+        ranges = [found for found in map(_RANGE.fullmatch, entry.attributes) if found]
+        if not ranges:
+            return entry
+        whole = {name: values for name, values in entry.attributes.items() if not _RANGE.fullmatch(name)}
+        for part in ranges:
+            name, values, last = part["name"], entry.attributes[part.string], part["last"]
+            while last != "*":
+                if len(values) > _MOST_VALUES:
+                    raise DirectoryRefused(
+                        f"{name} of {entry.dn} has more than {_MOST_VALUES:,} values",
+                        why="somebody fills it up: what is one of these values, no program finds in time",
+                        mend=("see whose values they are, and take those out that are not needed",),
+                    )
+                more, last = self._range(entry.dn, name, first=int(last) + 1)
+                values += more
+            whole[name] = values
+        return Entry(entry.dn, whole)
+
+    def _range(self, dn: str, name: str, *, first: int) -> tuple[tuple[bytes, ...], str]:
+        """The values from the position ``first`` on, as many as the controller gives, and the position of the last."""
+        asked, doing = [f"{name};range={first}-*"], f"reading {name} of {dn}"
+        answer = self._ask(doing, self._connection.search_ext_s, dn, self._ldap.SCOPE_BASE, _ANYTHING, asked)
+        for entry in _entries(answer or ()):
+            for found, values in entry.attributes.items():
+                part = _RANGE.fullmatch(found)
+                if part is not None and part["name"] == name and part["first"] == str(first) and values:
+                    return values, part["last"]
+        raise DirectoryRefused(f"{self.conversation}: {doing}: no values from position {first} on")
 
     def search(
         self, base: str, filter_text: str, *, attributes: Sequence[str], one_level: bool = False, most: int = 100_000
@@ -122,7 +160,7 @@ class LdapDirectory:
                 if left == 0:
                     return
                 left -= 1
-                yield entry
+                yield self._completed(entry)
             control.cookie = next((one.cookie for one in controls if one.controlType == _PAGED_RESULTS), b"")
             if not control.cookie:
                 return
@@ -250,11 +288,13 @@ def find_controllers(directory: LdapDirectory) -> tuple[str, ...]:
     """DNS names of the forest's domain controllers, from the sites of its configuration partition."""
     sites = f"CN=Sites,{directory.root_dse().configuration_nc}"
     # A server object without NTDS Settings below it is a controller no longer (MS-ADTS 6.1.1.2.2.1.2.1.1).
-    settings = directory.search(sites, "(objectClass=nTDSDSA)", attributes=())
+    settings = directory.search(sites, "(objectClass=nTDSDSA)", attributes=(), most=_MOST_CONTROLLERS)
     alive = {entry.dn.partition(",")[2].casefold() for entry in settings}
     names = {
         value.decode("utf-8", "replace").lower()
-        for entry in directory.search(sites, "(objectClass=server)", attributes=("dNSHostName",))
+        for entry in directory.search(
+            sites, "(objectClass=server)", attributes=("dNSHostName",), most=_MOST_CONTROLLERS
+        )
         if entry.dn.casefold() in alive
         for value in entry.attributes.get("dnshostname", ())
     }

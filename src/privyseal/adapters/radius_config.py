@@ -57,6 +57,8 @@ class RadiusClient:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", self.name):
             raise InvalidValue(f"RADIUS client name {self.name!r} is not 1 to 63 letters, digits, dots and hyphens")
         try:
+            if "%" in self.network:  # what follows it, a zone, Python takes as it comes
+                raise ValueError(self.network)
             ipaddress.ip_network(self.network)
         except ValueError as error:
             raise InvalidValue(f"RADIUS client {self.name}: {self.network!r} is no address or network") from error

@@ -23,7 +23,7 @@ from privyseal.errors import NotFound, PassphraseMissing, PrivysealError
 from privyseal.model.authority import IN_FORCE, CaKind
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.crl import CrlScope
-from privyseal.model.delivery import DeliveryState
+from privyseal.model.delivery import IDLE, DeliveryState
 from privyseal.model.profile import ChainShape
 from privyseal.model.search.query import Search
 from privyseal.x509.certificate import read_certificate
@@ -362,7 +362,7 @@ def deliveries(patient: Patient) -> Iterator[Finding]:
     for config in patient.application.directories.all():
         counts = book.counts(config.name)
         fine += counts[DeliveryState.PRESENT]
-        waiting += counts[DeliveryState.TO_ADD] + counts[DeliveryState.TO_REMOVE]
+        waiting += sum(number for state, number in counts.items() if state not in IDLE)
         for code, number, what in book.faults(config.name, most=5):
             yield Finding(
                 Level.WARNING,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +11,7 @@ import click
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import open_first
 from privyseal.cli.directory import chosen_directory
-from privyseal.cli.directory_crls import crls_in_force
+from privyseal.cli.directory_crls import CrlPlace, crl_places
 from privyseal.cli.directory_publish import service_of
 from privyseal.cli.directory_script import configuration_nc
 from privyseal.cli.output import write_text
@@ -20,12 +20,10 @@ from privyseal.cli.values import write_result
 from privyseal.cli.verb import verb
 from privyseal.directory.changes import Change, Entry
 from privyseal.directory.containers import Container, container_dn
-from privyseal.directory.crl import crl_dns, plan_crls, read_crl
-from privyseal.directory.desired import ca_name
-from privyseal.directory.naming import dn_key, sanitized_name
-from privyseal.directory.script import ScriptFormat, certutil_crl_script, ldif_script, powershell_script
+from privyseal.directory.crl import crl_dns, plan_crls, point_name, read_crl
+from privyseal.directory.naming import dn_key
+from privyseal.directory.script import CrlFiles, ScriptFormat, certutil_crl_script, ldif_script, powershell_script
 from privyseal.model.directory import DirectoryConfig
-from privyseal.x509.certificate import read_certificate
 
 
 @verb(
@@ -50,19 +48,22 @@ def script_crl(
     certutil lines need the CRLs as files: take --out, and the script finds them beside it.
     """
     with session.application() as application:
-        record = application.authorities.get(ca)
-        crls = crls_in_force(application, record)
-        name = ca_name(read_certificate(record.certificate))
+        places = crl_places(application, ca)
         if forest is None:
-            config = chosen_directory(application, directory)
-            base, changes = _asked(application, config, crls, name=name, host=host)
+            base, changes = _asked(application, chosen_directory(application, directory), places, host=host)
         else:
             base = configuration_nc(forest)
-            changes = _first_time(crls, name, host=host, base=base)
-    files = [f"{sanitized_name(name)}{'+' if read_crl(crl).delta else ''}.crl" for crl in crls]
+            changes = tuple(change for place in places for change in _first_time(place, host=host, base=base))
+            changes = tuple(dict.fromkeys(changes))  # the host's container is made once
+    files = {
+        f"{point_name(place.name, place.key_index)}{'+' if read_crl(crl).delta else ''}.crl": crl
+        for place in places
+        for crl in place.crls
+    }
     match ScriptFormat(form):
         case ScriptFormat.CERTUTIL:
-            text = certutil_crl_script(files, name, host=host, configuration_nc=base)
+            points = [CrlFiles(place.name, place.key_index, _files_of(files, place.crls)) for place in places]
+            text = certutil_crl_script(points, host=host, configuration_nc=base)
         case ScriptFormat.POWERSHELL:
             text = powershell_script(changes)
         case ScriptFormat.LDIF:
@@ -73,25 +74,37 @@ def script_crl(
     out.mkdir(parents=True, exist_ok=True)
     script = out / {"certutil": "publish-crl.cmd", "powershell": "publish-crl.ps1", "ldif": "publish-crl.ldif"}[form]
     write_result(script, text.encode("utf-8"))
-    for file, crl in zip(files, crls, strict=True):
+    for file, crl in files.items():
         write_result(out / file, crl)
     session.done(f"wrote {script}", after="let an Enterprise Admin run it, then: privyseal directory status")
 
 
+def _files_of(files: Mapping[str, bytes], crls: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(name for name, content in files.items() if content in crls)
+
+
 def _asked(
-    application: Application, config: DirectoryConfig, crls: Sequence[bytes], *, name: str, host: str
+    application: Application, config: DirectoryConfig, places: Sequence[CrlPlace], *, host: str
 ) -> tuple[str, tuple[Change, ...]]:
     port = open_first(config)
     try:
-        planned = service_of(application).plan_crls(port, crls, name=name, host=host)
+        planned = [
+            service_of(application).plan_crls(
+                port, place.crls, name=place.name, host=host, key_index=place.key_index
+            )
+            for place in places
+        ]  # fmt: skip
     finally:
         port.close()
-    return planned.root.configuration_nc, planned.plan.changes
+    changes = dict.fromkeys(change for one in planned for change in one.plan.changes)
+    return planned[0].root.configuration_nc, tuple(changes)
 
 
-def _first_time(crls: Sequence[bytes], name: str, *, host: str, base: str) -> tuple[Change, ...]:
+def _first_time(place: CrlPlace, *, host: str, base: str) -> tuple[Change, ...]:
     """The changes for a forest whose CDP container holds nothing of this host yet."""
-    container = container_dn(Container.CDP, base)
-    observed: dict[str, Entry | None] = {dn_key(dn): None for dn in crl_dns(name, host, configuration_nc=base)}
+    container, index = container_dn(Container.CDP, base), place.key_index
+    dns = crl_dns(place.name, host, configuration_nc=base, key_index=index)
+    observed: dict[str, Entry | None] = {dn_key(dn): None for dn in dns}
     observed[dn_key(container)] = Entry(container, {})
-    return plan_crls(crls, name, host=host, configuration_nc=base, observed=observed).changes
+    plan = plan_crls(place.crls, place.name, host=host, configuration_nc=base, observed=observed, key_index=index)
+    return plan.changes

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import click
 
@@ -20,10 +21,11 @@ from privyseal.directory.crl_status import InForce, classify_crls
 from privyseal.directory.desired import ca_name
 from privyseal.directory.status import ControllerView
 from privyseal.errors import NotFound, ShardsNotForDirectory
-from privyseal.model.authority import CaRecord
+from privyseal.model.authority import IN_FORCE, CaRecord, CaState
 from privyseal.model.crl import CrlScope
 from privyseal.x509.certificate import read_certificate
 
+STATUS_GOES_ON: Final = IN_FORCE | {CaState.STAGED, CaState.SUPERSEDED}
 CRL_COLUMNS = ("controller", "owner", "kind", "number", "next_update", "problems", "dn")
 
 
@@ -48,39 +50,76 @@ def publish_crl(
 ) -> None:
     """Put a CA's CRL in force, and its delta CRL, into the CDP container, for members that read CRLs by LDAP.
 
-    Older ones are replaced. Certificates of ours name CRLs by HTTP, so this is needed only where something looks into
-    the directory; run it after each publication that shall be seen there.
+    Older ones are replaced. A CA whose key was changed has one place for each key, as in AD CS: NAME, NAME(1) and
+    so on. Certificates of ours name CRLs by HTTP, so this is needed only where something looks into the directory;
+    run it after each publication that shall be seen there.
     """
     with session.application() as application:
-        record = application.authorities.get(ca)
-        crls = crls_in_force(application, record)
+        places = crl_places(application, ca)
+        if agreed is not None and len(places) > 1:
+            raise click.UsageError(f"--plan is for one plan; CA {ca} has {len(places)} keys, and a plan for each")
         config = chosen_directory(application, directory)
         port = open_first(config)
         try:
-            name = ca_name(read_certificate(record.certificate))
-            planned = service_of(application).plan_crls(port, crls, name=name, host=host)
             run = Run(session, application, config=config, port=port, undo_file=undo_file)
-            applied = run.carry_out(planned, targets=(), agreed=agreed, yes=yes)
-            if applied is not None:
-                run.look_elsewhere(applied)
+            for place in places:
+                planned = service_of(application).plan_crls(
+                    port, place.crls, name=place.name, host=host, key_index=place.key_index
+                )
+                applied = run.carry_out(planned, targets=(), agreed=agreed, yes=yes)
+                if applied is not None:
+                    run.look_elsewhere(applied)
         finally:
             port.close()
 
 
-def crls_in_force(application: Application, record: CaRecord) -> list[bytes]:
-    """The base and, where there is one, the delta. Raises ShardsNotForDirectory, NotFound before the first."""
+@dataclass(frozen=True, slots=True)
+class CrlPlace:
+    """The CRLs in force of one key of a CA, and what its place in the CDP container is called."""
+
+    name: str
+    key_index: int
+    crls: tuple[bytes, ...]
+
+
+def crl_places(application: Application, ca: str) -> tuple[CrlPlace, ...]:
+    """One for each key of a CA whose certificates live. Raises ShardsNotForDirectory, NotFound before the first CRL."""
+    current = application.authorities.get(ca)
+    first: dict[int, CaRecord] = {}
+    for record in application.authorities.all():
+        if record.name == ca:
+            first.setdefault(record.books, record)
+    living = {
+        record.books for record in application.authorities.all() if record.name == ca and record.state in STATUS_GOES_ON
+    } | {current.books}
+    found = []
+    for books in sorted(living):
+        crls = _crls_in_force(application, first[books])
+        if crls:
+            name = ca_name(read_certificate(first[books].certificate))
+            found.append(CrlPlace(name, first[books].version - 1, crls))
+    if not found:
+        raise NotFound(f"CA {ca} has no CRL yet", mend=("privyseal serve makes one",))
+    return tuple(found)
+
+
+def _crls_in_force(application: Application, record: CaRecord) -> tuple[bytes, ...]:
+    """The base and, where there is one, the delta; empty before the first."""
     if record.crl.shards:
         raise ShardsNotForDirectory(f"CA {record.name} v{record.version} publishes {record.crl.shards} shards")
     issuer = next(issuer for issuer in application.catalog.issuers() if issuer.record.id == record.id)
     found = [application.crls.in_force(issuer.id, scope) for scope in issuer.crl_scopes]
     if found[0] is None:
-        raise NotFound(f"CA {record.name} has no CRL yet", mend=("privyseal serve makes one",))
-    return [application.crls.encoded(issuer.id, facts.number) for facts in found if facts is not None]
+        return ()
+    return tuple([application.crls.encoded(issuer.id, facts.number) for facts in found if facts is not None])
 
 
 def crl_rows(application: Application, views: Sequence[ControllerView]) -> list[dict[str, Any]]:
     """Every CRL that stands in the CDP container, on each controller."""
-    ours = {issuer.view.subject: _in_force(application, issuer) for issuer in application.catalog.issuers()}
+    ours = {
+        (issuer.view.subject, issuer.key_identifier): _in_force(application, issuer)
+        for issuer in application.catalog.issuers()
+    }
     return [
         {
             "controller": view.controller,

@@ -16,7 +16,7 @@ from privyseal.cli.output import moment, show_item, show_list
 from privyseal.cli.session import Session
 from privyseal.cli.verb import verb
 from privyseal.model.certificate import format_serial
-from privyseal.model.delivery import Delivery, DeliveryState
+from privyseal.model.delivery import IDLE, Delivery
 
 _DIRECTORY = click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
 _COLUMNS = ("id", "serial", "state", "ours", "dn", "changed_at", "next_try", "attempts", "fault")
@@ -24,7 +24,7 @@ _COLUMNS = ("id", "serial", "state", "ours", "dn", "changed_at", "next_try", "at
 
 def delivery_item(delivery: Delivery) -> dict[str, Any]:
     """One delivery with stable field names."""
-    waits = delivery.state is not DeliveryState.PRESENT
+    waits = delivery.state not in IDLE
     return {
         "id": delivery.certificate_id,
         "serial": format_serial(delivery.serial),
@@ -72,6 +72,7 @@ def deliver(session: Session, directory: str | None) -> None:
     """Carry out now what waits, without its waiting time: add to userCertificate of accounts, and remove from it.
 
     Added is what profiles with --publish-to-directory have issued; removed is what expired, was revoked or renewed.
+    What is on hold is removed as well, and added again when the hold ends.
     """
     with session.application() as application:
         name = chosen_directory(application, directory).name

@@ -31,6 +31,7 @@ from privyseal.directory.naming import dn_key
 from privyseal.directory.receipts import ownership
 from privyseal.directory.status import ControllerView, Found, Known, classify, differences, drift, external_cas
 from privyseal.errors import PrivysealError
+from privyseal.model.authority import CaState
 from privyseal.model.directory import DirectoryConfig
 from privyseal.repository.proof import Proof, expected, look, prove
 
@@ -173,7 +174,7 @@ def status(session: Session, directory: str | None) -> None:
 
 def _delivery_notes(delivered: dict[str, Any]) -> Iterator[str]:
     """What to know of certificates at accounts, where there are any."""
-    states = ("present", "to_add", "to_remove")
+    states = ("present", "to_add", "to_remove", "to_hold", "held")
     if any(delivered[state] for state in states):
         yield ", ".join(f"{delivered[state]} {state.replace('_', ' ')}" for state in states) + " at accounts"
     for fault in delivered["faults"]:
@@ -206,12 +207,19 @@ def _look_everywhere(application: Application, config: DirectoryConfig) -> _Seen
 
 
 def _known(application: Application) -> Known:
+    records = application.authorities.all()
+    ours = {sha256(record.certificate).digest(): f"{record.name} v{record.version}" for record in records}
+    for issuer in application.catalog.issuers():
+        crosses = application.catalog.crosses(issuer)
+        ours |= {sha256(cross).digest(): f"{issuer.shown}, signed by another version" for cross in crosses}
     return Known(
-        ours={
-            sha256(record.certificate).digest(): f"{record.name} v{record.version}"
-            for record in application.authorities.all()
-        },
+        ours=ours,
         external={sha256(item.certificate).digest(): item.name for item in application.directories.externals()},
+        ended={
+            sha256(record.certificate).digest(): f"this version is {record.state.value}: take it out"
+            for record in records
+            if record.state in (CaState.RETIRED, CaState.REVOKED)
+        },
     )
 
 

@@ -17,20 +17,20 @@ from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import connector, controllers, open_first
 from privyseal.cli.acts import submit
 from privyseal.cli.directory import chosen_directory
-from privyseal.cli.directory_choice import Choice, Chosen, choose, choosing, confirm, confirming
+from privyseal.cli.directory_choice import Choice, Chosen, check_one_version, choose, choosing, confirm, confirming
 from privyseal.cli.output import show_item, write_text
 from privyseal.cli.session import Session
 from privyseal.cli.values import read_given, write_result
 from privyseal.cli.verb import verb
 from privyseal.directory.changes import Change
 from privyseal.directory.containers import Target
-from privyseal.directory.describe import after_writing, before_writing, describe
+from privyseal.directory.describe import after_writing, before_writing, certificate_label, describe
 from privyseal.directory.receipts import Receipt
 from privyseal.directory.undo_file import UndoFile, read_undo_file, write_undo_file
-from privyseal.errors import ControllersDisagree, PlanStale, PrivysealError
+from privyseal.errors import ControllersDisagree, NotConfirmed, PlanStale, PrivysealError
 from privyseal.model.directory import DirectoryConfig
 from privyseal.repository.proof import check_proofs, prove
-from privyseal.repository.service import Applied, Planned, PublicationService
+from privyseal.repository.service import Applied, Planned, PublicationService, log_on_certificates
 
 UNDO = click.option("--undo-file", metavar="FILE", help="Where to write what was done. Default: in the home directory.")
 YES = click.option("--yes", is_flag=True, help="Do not ask. Needed where nobody sits at a terminal.")
@@ -119,7 +119,8 @@ def publish(
 ) -> None:
     """Publish CA certificates to Active Directory: our own, or any with --cert. Safe to run again.
 
-    Values are added, never replaced. The plan is shown first and asked about; each change is read back and
+    Of a CA all versions are published that are staged, in force or superseded, but superseded ones to NTAuthCA only
+    with --ca-version. Values are added, never replaced. The plan is shown and asked about; each change is read back and
     receipted, and an undo file is written. At the end stands what members must do to see it.
     """
     with session.application() as application:
@@ -184,12 +185,14 @@ def remove(
 ) -> None:
     """Take CA certificates out of the directory again, as far as a receipt says that we put them there.
 
-    What others published stays. Members drop the certificates at their next policy refresh.
+    What others published stays. Members drop the certificates at their next policy refresh. Where a CA has more than
+    one version, --ca-version says which.
     """
-    choice = Choice(targets=targets, **options)
+    choice = Choice(targets=targets, removing=True, **options)
     if not choice.targets or not (choice.cas or choice.certificates):
         raise click.UsageError("say --ca CA or --cert FILE, and the TARGET", click.get_current_context())
     with session.application() as application:
+        check_one_version(application, choice)
         chosen = choose(application, choice)
         by_certificate: dict[bytes, list[Target]] = {}
         for item in chosen:
@@ -228,10 +231,25 @@ def undo(session: Session, file: str, directory: str | None, yes: bool, undo_fil
                     f"the undo file is about forest {done.forest}; directory {config.name} is {planned.root.forest}",
                     mend=("say the directory that the file belongs to: --directory NAME",),
                 )
+            _check_alone(application, planned)
             run = Run(session, application, config=config, port=port, undo_file=undo_file)
             run.carry_out(planned, targets=(), agreed=None, yes=yes)
         finally:
             port.close()
+
+
+def _check_alone(application: Application, planned: Planned) -> None:
+    """Raise NotConfirmed where undoing would let a CA log people on, and that takes two."""
+    from privyseal.bootstrap.administration import Administration
+
+    base = planned.root.configuration_nc
+    back = log_on_certificates(planned.plan.changes, configuration_nc=base)
+    if back and Administration(application).desk.needs_two():
+        raise NotConfirmed(
+            f"undoing would put {certificate_label(back[0])} back into NTAuthCertificates, which takes a second person",
+            why="while four eyes are on, nobody alone decides who may log people on",
+            mend=("publish it, so that it can be approved: privyseal directory publish --cert FILE NTAuthCA",),
+        )
 
 
 class Run:

@@ -75,7 +75,7 @@ def script(
     It goes to standard output, or with --out to a directory, next to the certificates that certutil lines need.
     """
     with session.application() as application:
-        chosen = choose(application, Choice(targets=targets, **options))
+        chosen = choose(application, Choice(targets=targets, removing=removing, **options))
         if forest is None:
             base, changes = _asked(application, chosen_directory(application, directory), chosen)
         else:

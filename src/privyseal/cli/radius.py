@@ -113,11 +113,14 @@ def _crl_urls(issuer: Issuer) -> list[tuple[str, str]]:
 
 
 def _issuers(application: Application, names: tuple[str, ...]) -> tuple[Issuer, ...]:
-    """All issuing CAs unless some are named; also retired ones, whose certificates are still good."""
+    """All issuing CAs unless some are named: staged versions, so that a rollover shuts nobody out, and superseded ones.
+
+    Never a version that was revoked: whoever has its key could let in anybody, and sign CRLs and OCSP answers for it.
+    """
     found = [
         issuer
         for issuer in application.catalog.issuers()
-        if issuer.record.kind is CaKind.ISSUING and issuer.record.has_key and issuer.record.state is not CaState.STAGED
+        if issuer.record.kind is CaKind.ISSUING and issuer.record.has_key and issuer.record.state is not CaState.REVOKED
     ]
     unknown = set(names) - {issuer.record.name for issuer in found}
     if unknown:

@@ -16,6 +16,7 @@ from privyseal.cli.output import pem
 from privyseal.cli.radius_files import certificates_pem, read_secret
 from privyseal.directory.containers import Container, container_dn, public_key_services
 from privyseal.errors import ContainerMissing, RadiusAccountTooPowerful
+from privyseal.model.authority import CaState
 from privyseal.model.directory import BindKind, DirectoryConfig
 
 if TYPE_CHECKING:
@@ -78,7 +79,11 @@ def _check_harmless(config: DirectoryConfig, port: LdapDirectory) -> None:
 
 def _rule(application: Application, options: dict[str, Any], *, uris: tuple[str, ...], base: str) -> AccountRule:
     ca_file = options["directory_ca_file"]
-    roots = "".join(pem(issuer.view.encoded) for issuer in application.catalog.issuers() if issuer.is_root)
+    roots = "".join(
+        pem(issuer.view.encoded)
+        for issuer in application.catalog.issuers()
+        if issuer.is_root and issuer.record.state is not CaState.REVOKED
+    )
     return AccountRule(
         uris=uris,
         base=base,

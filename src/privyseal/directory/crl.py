@@ -32,6 +32,8 @@ class CrlView:
     """What of a CRL decides where it goes and whether it is newer."""
 
     issuer: bytes
+    authority_key: bytes
+    """The key identifier of the CA's key: versions of a CA have one name. Empty where the CRL does not say."""
     number: int | None
     delta: bool
 
@@ -45,7 +47,7 @@ def read_crl(encoded: bytes) -> CrlView:
     if len(inside) < 4 or inside[0][0] != der.INTEGER or inside[2][0] != der.SEQUENCE:
         raise MalformedDer("only version 2 CRLs are read")
     number: int | None = None
-    delta = False
+    key, delta = b"", False
     for tag, _, body, end in inside:
         for entry in within(encoded, body, end, tag=der.SEQUENCE, what="crlExtensions") if tag == 0xA0 else ():
             parts = spans(encoded, entry[2], entry[3])
@@ -53,27 +55,43 @@ def read_crl(encoded: bytes) -> CrlView:
                 raise MalformedDer("an extension has two or three fields")
             name = dotted(encoded, parts[0])
             delta = delta or name == _DELTA_INDICATOR
+            value = encoded[parts[-1][2] : parts[-1][3]]
             if name == oids.CRL_NUMBER:
-                value = encoded[parts[-1][2] : parts[-1][3]]
                 number = der.read_only(value, der.INTEGER, "cRLNumber").as_int()
-    return CrlView(issuer=encoded[inside[2][1] : inside[2][3]], number=number, delta=delta)
+            if name == oids.AUTHORITY_KEY_IDENTIFIER:
+                fields = within(value, 0, len(value), tag=der.SEQUENCE, what="authorityKeyIdentifier")
+                key = next((value[at:end] for tag, _, at, end in fields if tag == 0x80), b"")
+    return CrlView(issuer=encoded[inside[2][1] : inside[2][3]], authority_key=key, number=number, delta=delta)
 
 
-def crl_dns(ca_name: str, host: str, *, configuration_nc: str) -> tuple[str, str]:
+def point_name(ca_name: str, key_index: int) -> str:
+    """The CN of a CA's distribution point: as in AD CS, each further key of the CA has one of its own."""
+    return sanitized_name(ca_name) + (f"({key_index})" if key_index else "")
+
+
+def crl_dns(ca_name: str, host: str, *, configuration_nc: str, key_index: int = 0) -> tuple[str, str]:
     """The DNs of the host's container in CDP and of the CA's distribution point in it."""
     if not 0 < len(host) <= 64 or not host.isascii() or not host.isprintable():
         raise InvalidValue(f"CDP container {host[:80]!r} is not 1 to 64 printable ASCII characters")
     box = child_dn(sanitized_name(host), container_dn(Container.CDP, configuration_nc))
-    return box, child_dn(sanitized_name(ca_name), box)
+    return box, child_dn(point_name(ca_name, key_index), box)
 
 
-def plan_crls(crls: Sequence[bytes], ca_name: str, *, host: str, configuration_nc: str, observed: Observed) -> Plan:
+def plan_crls(
+    crls: Sequence[bytes],
+    ca_name: str,
+    *,
+    host: str,
+    configuration_nc: str,
+    observed: Observed,
+    key_index: int = 0,
+) -> Plan:
     """Put a base CRL, a delta CRL or both where ``certutil -dspublish FILE HOST NAME`` does.
 
     ``observed`` holds both DNs of `crl_dns`, and the CDP container when the host's is absent. A CRL with a lower number
     than the one in place is refused: PlanStale.
     """
-    box, dn = crl_dns(ca_name, host, configuration_nc=configuration_nc)
+    box, dn = crl_dns(ca_name, host, configuration_nc=configuration_nc, key_index=key_index)
     wanted = [_attribute_and_number(crl) for crl in crls]
     if len({name for name, _ in wanted}) != len(wanted):
         raise InvalidValue("more than one base or more than one delta CRL was given")

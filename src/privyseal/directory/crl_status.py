@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography import x509
 
@@ -43,8 +43,12 @@ class FoundCrl:
     """In words; empty when nothing is wrong with it."""
 
 
-def classify_crls(view: ControllerView, ours: Mapping[bytes, InForce]) -> tuple[FoundCrl, ...]:
-    """Every CRL that a controller shows, by DN. ``ours`` are our CAs by the DER of their subject."""
+Ours: TypeAlias = Mapping[tuple[bytes, bytes], InForce]
+"""Our CAs by the DER of their subject and by the identifier of their key: versions of one CA share the subject."""
+
+
+def classify_crls(view: ControllerView, ours: Ours) -> tuple[FoundCrl, ...]:
+    """Every CRL that a controller shows, by DN."""
     found = [
         _found(entry.dn, attribute == DELTA_CRL, value, ours=ours, now=view.at)
         for container, entry in view.entries
@@ -55,7 +59,7 @@ def classify_crls(view: ControllerView, ours: Mapping[bytes, InForce]) -> tuple[
     return tuple(sorted(found, key=lambda item: (dn_key(item.dn), item.delta)))
 
 
-def _found(dn: str, delta: bool, value: bytes, *, ours: Mapping[bytes, InForce], now: datetime) -> FoundCrl:
+def _found(dn: str, delta: bool, value: bytes, *, ours: Ours, now: datetime) -> FoundCrl:
     try:
         read, parsed = read_crl(value), x509.load_der_x509_crl(value)
     except (MalformedDer, ValueError):
@@ -63,7 +67,7 @@ def _found(dn: str, delta: bool, value: bytes, *, ours: Mapping[bytes, InForce],
             dn=dn, delta=delta, owner="", number=None, this_update=None, next_update=None,
             problems=("it is not a CRL that can be read",),
         )  # fmt: skip
-    owner, end = ours.get(read.issuer), parsed.next_update_utc
+    owner, end = ours.get((read.issuer, read.authority_key)), parsed.next_update_utc
     problems = []
     if end is not None and end <= now:
         problems.append(f"ended on {end:%Y-%m-%dT%H:%M:%SZ}")

@@ -144,13 +144,22 @@ def _check_self_signed(view: CertificateView) -> None:
             why="a member that trusts an intermediate CA as a root no longer asks whether its root is good",
             mend=("publish it as SubCA", "publish its root as RootCA"),
         )
+    if not signed_by_itself(view):
+        raise NotACaCertificate(
+            f"{name!r} names itself as its issuer, but the signature does not verify with its own key",
+            why="it is damaged, or a cross certificate: another version of the CA signed this one",
+            mend=("publish a cross certificate as SubCA", "publish the self-signed certificate as RootCA"),
+        )
+
+
+def signed_by_itself(view: CertificateView) -> bool:
+    """The certificate's own key made its signature. A cross certificate of a CA's versions only looks like that."""
     try:
         certificate = load_der_x509_certificate(view.encoded)
         certificate.verify_directly_issued_by(certificate)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError) as fault:
-        raise NotACaCertificate(
-            f"{name!r} names itself as its issuer, but the signature does not verify with its own key"
-        ) from fault
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        return False
+    return True
 
 
 def desired_values(

@@ -15,7 +15,7 @@ from typing import Final
 
 from privyseal.directory.changes import AddEntry, AddValue, Change, DeleteEntry, RemoveValue, ReplaceValue, undo
 from privyseal.directory.containers import BASE_CRL, CA_CERTIFICATE, DELTA_CRL, PLACEHOLDER, Target, object_dns
-from privyseal.directory.crl import crl_dns
+from privyseal.directory.crl import crl_dns, point_name
 from privyseal.directory.describe import certificate_label, describe
 from privyseal.directory.desired import ca_name
 from privyseal.directory.naming import sanitized_name, split_dn
@@ -95,18 +95,29 @@ def certutil_script(publications: Sequence[Publication], *, configuration_nc: st
     return NEWLINE.join(lines) + NEWLINE
 
 
-def certutil_crl_script(files: Sequence[str], ca_name: str, *, host: str, configuration_nc: str) -> str:
+@dataclass(frozen=True, slots=True)
+class CrlFiles:
+    """The CRL files of one key of a CA, the base first."""
+
+    ca_name: str
+    key_index: int
+    files: tuple[str, ...]
+
+
+def certutil_crl_script(points: Sequence[CrlFiles], *, host: str, configuration_nc: str) -> str:
     """``certutil -dspublish`` lines for CRLs; certutil itself tells a delta from a base."""
-    _, dn = crl_dns(ca_name, host, configuration_nc=configuration_nc)
     lines = ["@echo off", "rem Publish CRLs to Active Directory. Run as Enterprise Admin."]
-    for file in files:
-        place = f"{cmd_quoted(sanitized_name(host))} {cmd_quoted(sanitized_name(ca_name))}"
-        lines.append(f"certutil -f -dspublish {cmd_quoted(file)} {place}")
-        lines.append("if errorlevel 1 exit /b 1")
+    for point in points:
+        place = f"{cmd_quoted(sanitized_name(host))} {cmd_quoted(point_name(point.ca_name, point.key_index))}"
+        for file in point.files:
+            lines.append(f"certutil -f -dspublish {cmd_quoted(file)} {place}")
+            lines.append("if errorlevel 1 exit /b 1")
     lines.append("rem --- to see them again ---")
-    for attribute in (BASE_CRL, DELTA_CRL)[: len(files)]:
-        url = f"ldap:///{dn}?{attribute}?base?objectClass=cRLDistributionPoint"
-        lines.append(f"rem certutil -store {cmd_quoted(url)}")
+    for point in points:
+        _, dn = crl_dns(point.ca_name, host, configuration_nc=configuration_nc, key_index=point.key_index)
+        for attribute in (BASE_CRL, DELTA_CRL)[: len(point.files)]:
+            url = f"ldap:///{dn}?{attribute}?base?objectClass=cRLDistributionPoint"
+            lines.append(f"rem certutil -store {cmd_quoted(url)}")
     return NEWLINE.join(lines) + NEWLINE
 
 

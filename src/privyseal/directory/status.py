@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from privyseal.directory.changes import Entry
 from privyseal.directory.containers import CA_CERTIFICATE, Container, certificates_of, values_of
+from privyseal.directory.desired import signed_by_itself
 from privyseal.directory.naming import dn_key
 from privyseal.directory.receipts import Ownership
 from privyseal.errors import InvalidName, MalformedDer
@@ -52,6 +53,8 @@ class Known:
 
     ours: Mapping[bytes, str]
     external: Mapping[bytes, str]
+    ended: Mapping[bytes, str] = field(default_factory=dict)
+    """Of ours, those that shall stand nowhere any more, each with the reason in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +116,12 @@ def _found(
     except MalformedDer:
         view = None
     problems = _problems(view, now, container=container) if view else ["it is not a certificate that can be read"]
+    receipted = ours.owns_value(entry.dn, CA_CERTIFICATE, value=certificate)
+    if digest in known.ended:
+        problems.append(known.ended[digest])
     if owner is Owner.FOREIGN and container is Container.NTAUTH:
-        problems.append("nobody told us about this CA, and its certificates may log on to the domain")
+        whose = "it was published from here, and no CA here has it" if receipted else "nobody told us about this CA"
+        problems.append(f"{whose}, and its certificates may log on to the domain")
     return Found(
         container=container,
         dn=entry.dn,
@@ -124,7 +131,7 @@ def _found(
         not_before=view.not_before if view else None,
         not_after=view.not_after if view else None,
         problems=tuple(problems),
-        receipted=ours.owns_value(entry.dn, CA_CERTIFICATE, value=certificate),
+        receipted=receipted,
         usn_changed=read_usn(values_of(entry, "uSNChanged")),
         when_changed=read_generalized_time(values_of(entry, "whenChanged")),
     )
@@ -152,7 +159,7 @@ def _problems(view: CertificateView, now: datetime, *, container: Container) -> 
             problems.append(f"signed with {weak}")
     except MalformedDer as fault:
         problems.append(f"it cannot be read to its end: {fault.what}")
-    if container is Container.CERTIFICATION_AUTHORITIES and view.issuer != view.subject:
+    if container is Container.CERTIFICATION_AUTHORITIES and not signed_by_itself(view):
         problems.append("a root is self-signed, and this is not")
     return [*problems, *_key_problems(view)]
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from privyseal.directory.changes import AddEntry, AddValue, Change, DeleteEntry, RemoveValue, ReplaceValue
+from privyseal.directory.containers import AUTHORITY_CRL, BASE_CRL, CA_CERTIFICATE, DELTA_CRL, READ_ATTRIBUTES
 from privyseal.errors import InvalidValue
 
 _FORMAT: Final = "privyseal directory undo 1"
@@ -23,6 +24,8 @@ _KINDS: Final[dict[str, type[AddEntry | AddValue | RemoveValue | ReplaceValue | 
     "delete-entry": DeleteEntry,
 }
 _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
+_VALUES: Final = frozenset(name.lower() for name in (CA_CERTIFICATE, AUTHORITY_CRL, BASE_CRL, DELTA_CRL))
+_WHOLE: Final = frozenset({name.lower() for name in READ_ATTRIBUTES} | {"cn"})
 _SECOND: Final[dict[type[AddValue | RemoveValue | ReplaceValue], str]] = {
     AddValue: "displaces",
     RemoveValue: "leaves",
@@ -96,12 +99,26 @@ def read_undo_file(text: str) -> UndoFile:
         raise InvalidValue("`at` is not a time in ISO 8601") from fault
     if at.tzinfo is None:
         raise InvalidValue("`at` has no time zone")
+    read = tuple([change_from_json(item) for item in changes])
+    for change in read:
+        _check_publication(change)
     return UndoFile(
         forest=_string(body, "forest"),
         controller=_string(body, "controller"),
         at=at,
-        changes=tuple([change_from_json(item) for item in changes]),
+        changes=read,
     )
+
+
+def _check_publication(change: Change) -> None:
+    """Raise InvalidValue for what no publication writes: a file from elsewhere must not reach other attributes."""
+    if isinstance(change, AddEntry | DeleteEntry):
+        names, fitting = [name for name, _ in change.attributes], _WHOLE
+    else:
+        names, fitting = [change.attribute], _VALUES
+    for name in names:
+        if name.lower() not in fitting:
+            raise InvalidValue(f"{name!r} of {change.dn[:200]} is nothing that a publication writes")
 
 
 def _text(value: bytes) -> str:

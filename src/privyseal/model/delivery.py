@@ -24,6 +24,14 @@ class DeliveryState(Enum):
     TO_ADD = "to-add"
     PRESENT = "present"
     TO_REMOVE = "to-remove"
+    TO_HOLD = "to-hold"
+    """Its certificate is on hold: taken from the account, and put back when the hold ends."""
+    HELD = "held"
+    """It stands nowhere and waits for the end of the hold."""
+
+
+IDLE: Final = frozenset({DeliveryState.PRESENT, DeliveryState.HELD})
+"""Nothing is to be done for these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

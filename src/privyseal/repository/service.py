@@ -9,10 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from privyseal.directory.changes import ALREADY, DONE, Change, DirectoryPort, Entry, RootDse
-from privyseal.directory.containers import READ_ATTRIBUTES, Target, object_dns
+from privyseal.directory.changes import (
+    ALREADY,
+    DONE,
+    AddEntry,
+    AddValue,
+    Change,
+    DirectoryPort,
+    Entry,
+    ReplaceValue,
+    RootDse,
+)
+from privyseal.directory.containers import (
+    CA_CERTIFICATE,
+    READ_ATTRIBUTES,
+    Container,
+    Target,
+    container_dn,
+    object_dns,
+    present,
+    public_key_services,
+)
 from privyseal.directory.crl import crl_dns, plan_crls
-from privyseal.directory.desired import Desired, EnrollmentService, ca_name, desired_values
+from privyseal.directory.desired import Desired, EnrollmentService, ca_name, check_certificate, desired_values
 from privyseal.directory.naming import dn_key, parent_dn
 from privyseal.directory.plan import Plan, check_fresh, plan_publication, plan_removal, plan_undo
 from privyseal.directory.receipts import INTENDED, NOT_DONE, UNKNOWN, Receipt, ownership, took_effect, unsettled
@@ -21,6 +40,7 @@ from privyseal.errors import (
     ControllersDisagree,
     DirectoryTimeout,
     DirectoryUnreachable,
+    InvalidValue,
     MalformedDer,
     NotACaCertificate,
     PrivysealError,
@@ -75,6 +95,20 @@ def observe(port: DirectoryPort, dns: Sequence[str]) -> dict[str, Entry | None]:
     return observed
 
 
+def log_on_certificates(changes: Sequence[Change], *, configuration_nc: str) -> tuple[bytes, ...]:
+    """The certificates that these changes put into NTAuthCertificates."""
+    ntauth = dn_key(container_dn(Container.NTAUTH, configuration_nc))
+    found: list[bytes] = []
+    for change in changes:
+        if dn_key(change.dn) != ntauth:
+            continue
+        if isinstance(change, AddEntry):
+            found += [value for name, held in change.attributes if name == CA_CERTIFICATE for value in present(held)]
+        elif isinstance(change, AddValue | ReplaceValue):
+            found += present((change.value,))
+    return tuple(found)
+
+
 def removal_dns(certificate: bytes, target: Target, *, configuration_nc: str) -> tuple[str, ...]:
     """Where a certificate stands when it was published as ``target``. Raises NotACaCertificate."""
     try:
@@ -122,17 +156,31 @@ class PublicationService:
         plan = plan_removal(certificate, dns, observed=observe(port, dns), ours=ours, keep_empty=keep_empty)
         return Planned(root=root, plan=plan)
 
-    def plan_crls(self, port: DirectoryPort, crls: Sequence[bytes], *, name: str, host: str) -> Planned:
-        """Put a CA's CRLs into the CDP container of a host."""
+    def plan_crls(
+        self, port: DirectoryPort, crls: Sequence[bytes], *, name: str, host: str, key_index: int = 0
+    ) -> Planned:
+        """Put the CRLs of one key of a CA into the CDP container of a host."""
         root = port.root_dse()
-        dns = crl_dns(name, host, configuration_nc=root.configuration_nc)
-        plan = plan_crls(crls, name, host=host, configuration_nc=root.configuration_nc, observed=observe(port, dns))
+        base = root.configuration_nc
+        dns = crl_dns(name, host, configuration_nc=base, key_index=key_index)
+        observed = observe(port, dns)
+        plan = plan_crls(crls, name, host=host, configuration_nc=base, observed=observed, key_index=key_index)
         return Planned(root=root, plan=plan)
 
     def plan_undo(self, port: DirectoryPort, changes: Sequence[Change]) -> Planned:
-        """Lead back from changes that an undo file lists."""
+        """Lead back from changes that an undo file lists. Raises InvalidValue for objects that are no place of CAs.
+
+        A CA certificate that would come back is checked as for a publication.
+        """
         root = port.root_dse()
-        return Planned(root=root, plan=plan_undo(changes, observe(port, [change.dn for change in changes])))
+        base = dn_key(public_key_services(root.configuration_nc))
+        for change in changes:
+            if not dn_key(change.dn).endswith(f",{base}"):
+                raise InvalidValue(f"{change.dn[:200]!r} is not below {public_key_services(root.configuration_nc)}")
+        plan = plan_undo(changes, observe(port, [change.dn for change in changes]))
+        for value in log_on_certificates(plan.changes, configuration_nc=root.configuration_nc):
+            check_certificate(value, Target.NTAUTH_CA, now=self._now(), allow_expired=True)
+        return Planned(root=root, plan=plan)
 
     async def apply(
         self, port: DirectoryPort, planned: Planned, *, actor: str, said: Callable[[Receipt], None] | None = None

@@ -24,8 +24,9 @@ _COLUMNS: Final = (
     "d.ends_at, d.dn, d.controller, d.changed_at, d.code, d.what"
 )
 _SOURCE: Final = "deliveries d JOIN certificates c ON c.id = d.certificate_id"
+_OPEN: Final = "d.state <> 'present' AND d.state <> 'held'"  # the first half is the index's own condition
 _DUE: Final = (
-    f"SELECT {_COLUMNS} FROM {_SOURCE} WHERE d.state <> 'present' AND d.due_at <= ? AND d.directory = ? "
+    f"SELECT {_COLUMNS} FROM {_SOURCE} WHERE {_OPEN} AND d.due_at <= ? AND d.directory = ? "
     "AND c.status <> 'reserved' ORDER BY d.due_at, d.certificate_id LIMIT ?"
 )
 _EXPIRED_AT_ONCE: Final = 500
@@ -40,11 +41,29 @@ def queue_delivery(transaction: Transaction, certificate_id: int, account: Direc
     )
 
 
-def withdraw_revoked(transaction: Transaction, certificate_id: int) -> None:
-    """A revoked certificate leaves its account, in the transaction that revokes it."""
+def withdraw_revoked(transaction: Transaction, certificate_id: int, *, held: bool) -> None:
+    """A revoked certificate leaves its account, in the transaction that revokes it; from a hold it may come back."""
+    now = to_seconds(transaction.now)
+    if held:
+        transaction.execute(
+            "UPDATE deliveries SET state = 'to-hold', due_at = ?, attempts = 0 WHERE certificate_id = ? "
+            "AND (state = 'present' OR state = 'to-add')",
+            (now, certificate_id),
+        )
+        return
+    transaction.execute("DELETE FROM deliveries WHERE certificate_id = ? AND state = 'held'", (certificate_id,))
     transaction.execute(
         "UPDATE deliveries SET state = 'to-remove', due_at = ?, attempts = 0 WHERE certificate_id = ? "
-        "AND (state = 'present' OR ours = 1)",
+        "AND (state = 'present' OR state = 'to-hold' OR ours = 1)",
+        (now, certificate_id),
+    )
+
+
+def restore_released(transaction: Transaction, certificate_id: int) -> None:
+    """A certificate whose hold ends goes back to its account, in the transaction that ends it."""
+    transaction.execute(
+        "UPDATE deliveries SET state = 'to-add', due_at = ?, attempts = 0, code = 0, what = '' "
+        "WHERE certificate_id = ? AND (state = 'held' OR state = 'to-hold')",
         (to_seconds(transaction.now), certificate_id),
     )
 
@@ -59,7 +78,7 @@ class DeliveryBook:
     def directories(self, now: datetime) -> tuple[str, ...]:
         """Directories for which something is due."""
         rows = self._database.read(
-            f"SELECT DISTINCT d.directory FROM {_SOURCE} WHERE d.state <> 'present' AND d.due_at <= ? "
+            f"SELECT DISTINCT d.directory FROM {_SOURCE} WHERE {_OPEN} AND d.due_at <= ? "
             "AND c.status <> 'reserved' ORDER BY d.directory",
             (to_seconds(now),),
         )
@@ -99,6 +118,7 @@ class DeliveryBook:
         """Certificates that have expired leave their accounts. How many begin to; bounded for each call."""
 
         def work(transaction: Transaction) -> int:
+            transaction.execute("DELETE FROM deliveries WHERE state = 'held' AND ends_at <= ?", (to_seconds(now),))
             return transaction.execute(
                 "UPDATE deliveries SET state = 'to-remove', due_at = ?, attempts = 0 WHERE certificate_id IN ("
                 "SELECT certificate_id FROM deliveries WHERE state = 'present' AND ends_at <= ? LIMIT ?)",
@@ -112,7 +132,8 @@ class DeliveryBook:
 
         def work(transaction: Transaction) -> int:
             return transaction.execute(
-                "UPDATE deliveries SET due_at = ? WHERE directory = ? AND state <> 'present' AND due_at > ?",
+                "UPDATE deliveries SET due_at = ? WHERE directory = ? AND state <> 'present' AND state <> 'held' "
+                "AND due_at > ?",
                 (to_seconds(now), directory, to_seconds(now)),
             ).rowcount
 
@@ -126,7 +147,9 @@ class DeliveryBook:
             values = (directory, profile, profile)
             # What was never tried leaves no trace; of what was, the directory is asked.
             unsent = transaction.execute(
-                f"DELETE FROM deliveries WHERE {chosen} AND state = 'to-add' AND ours = 0 AND attempts = 0", values
+                f"DELETE FROM deliveries WHERE {chosen} AND (state = 'held' OR (state = 'to-add' AND ours = 0 "
+                "AND attempts = 0))",
+                values,
             ).rowcount
             sent = transaction.execute(
                 f"UPDATE deliveries SET state = 'to-remove', due_at = ?, attempts = 0 "
@@ -187,10 +210,19 @@ class DeliveryBook:
         await self._committer.run(work)
 
     async def gone(self, delivery: Delivery, *, dn: str, controller: str, removed: bool, actor: str) -> None:
-        """Nothing of ours stands there any more; the row goes and the audit trail remembers."""
+        """Nothing of ours stands there any more; the row goes and the audit trail remembers. From a hold it stays."""
 
         def work(transaction: Transaction) -> None:
-            transaction.execute("DELETE FROM deliveries WHERE certificate_id = ?", (delivery.certificate_id,))
+            # Only from the state in which the work began: meanwhile the hold may have ended, or become a revocation.
+            known = delivery.certificate_id, delivery.state.value
+            if delivery.state is DeliveryState.TO_HOLD:
+                transaction.execute(
+                    "UPDATE deliveries SET state = 'held', ours = 0, attempts = 0, code = 0, what = '', dn = '' "
+                    "WHERE certificate_id = ? AND state = ?",
+                    known,
+                )
+            else:
+                transaction.execute("DELETE FROM deliveries WHERE certificate_id = ? AND state = ?", known)
             event = "delivery.removed" if removed else "delivery.dropped"
             transaction.audit(_event(event, delivery, actor=actor, dn=dn, controller=controller))
 
@@ -220,7 +252,7 @@ class DeliveryBook:
         def work(transaction: Transaction) -> int:
             return transaction.execute(
                 "UPDATE deliveries SET due_at = ?, attempts = attempts + 1, code = ?, what = ? "
-                "WHERE directory = ? AND state <> 'present' AND due_at <= ?",
+                "WHERE directory = ? AND state <> 'present' AND state <> 'held' AND due_at <= ?",
                 (to_seconds(until), error.code, error.what[:500], directory, to_seconds(now)),
             ).rowcount
 

@@ -19,7 +19,7 @@ from privyseal.store.authority_life import shift
 from privyseal.store.certificates import serial_blob
 from privyseal.store.committer import GroupCommitter
 from privyseal.store.crls import newest_number
-from privyseal.store.deliveries import withdraw_revoked
+from privyseal.store.deliveries import restore_released, withdraw_revoked
 from privyseal.store.engine import Database, Row
 from privyseal.store.entities import set_blocks
 from privyseal.store.moments import from_seconds, to_seconds
@@ -107,6 +107,7 @@ class StatusBook:
                 "INSERT INTO released_holds VALUES (?,?,?,?,?)",
                 (certificate_id, issuer_id, shard, newest_number(transaction, issuer_id), entry),
             )
+            restore_released(transaction, certificate_id)
             transaction.audit(AuditEvent(event="certificate.released", actor=actor, target=f"serial:{serial:x}"))
             if row[5] and not transaction.one(_KEPT_OUT, (row[6], row[7])):
                 set_blocks(transaction, [(row[6], row[7])], actor=actor, on=False)
@@ -197,7 +198,7 @@ def _store_revocation(
     transaction.execute("DELETE FROM released_holds WHERE certificate_id = ?", (certificate_id,))
     # Every CRL of a higher number holds it. So a crash before the next one leaves a trace, and the next start makes it.
     after, shard = newest_number(transaction, issuer_id), _shard(transaction, issuer_id, serial)
-    withdraw_revoked(transaction, certificate_id)
+    withdraw_revoked(transaction, certificate_id, held=revocation.reason is CrlReason.CERTIFICATE_HOLD)
     transaction.execute(
         "INSERT INTO revocations (certificate_id, issuer_id, shard, after_number, at, reason, "
         "invalid_since, entry) VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (certificate_id) DO UPDATE SET "

@@ -81,6 +81,7 @@ def test_names_addresses_and_places_are_plain() -> None:
         ("ap", "10.0.0.1 }"),
         ("ap", ""),
         ("ap", "10.0.0.300"),
+        ("ap", "fe80::1%a\n}\nclient all {\n  ipaddr = 0.0.0.0/0"),  # to Python this is an address with a zone
     ):
         with pytest.raises(InvalidValue):
             RadiusClient(name, network, "secret")

@@ -13,7 +13,7 @@ from privyseal.directory.status import ControllerView
 from tests.unit.directory.certificates import CDP, NOW, crl
 
 DN = f"CN=Contoso Issuing,CN=pki,{CDP}"
-OURS = {read_crl(crl()).issuer: InForce(name="issuing", base=5, delta=7)}
+OURS = {(read_crl(crl()).issuer, read_crl(crl()).authority_key): InForce(name="issuing", base=5, delta=7)}
 
 
 def seen(*, base: bytes | None = None, delta: bytes | None = None, days: int = 0) -> list[FoundCrl]:

@@ -196,6 +196,17 @@ def test_an_undo_file_is_read_back_as_it_was_written() -> None:
     assert read_undo_file(write_undo_file(DONE)) == DONE
 
 
+@pytest.mark.parametrize("kind", ["add-value", "remove-value", "replace-value"])
+@pytest.mark.parametrize("attribute", ["member", "altSecurityIdentities", "userAccountControl"])
+def test_an_undo_file_reaches_only_what_publications_write(kind: str, attribute: str) -> None:
+    change = {"change": kind, "dn": DONE.changes[0].dn, "attribute": attribute, "value": "AAAA"}
+    with pytest.raises(InvalidValue, match="nothing that a publication writes"):
+        read_undo_file(broken(changes=[change]))
+    entry = {"change": "add-entry", "dn": "CN=x", "attributes": [["objectClass", ["dG9w"]], [attribute, ["AAAA"]]]}
+    with pytest.raises(InvalidValue, match="nothing that a publication writes"):
+        read_undo_file(broken(changes=[entry]))
+
+
 def broken(**changed: object) -> str:
     return json.dumps(json.loads(write_undo_file(DONE)) | changed)
 
