@@ -16,7 +16,7 @@ from privyseal.administration.authorities import authority_item
 from privyseal.administration.authority_ports import AuthorityOffice
 from privyseal.administration.parameters import Parameters
 from privyseal.ca.chain import ordered
-from privyseal.ca.external import ForeignCrl, check_parents, read_foreign_crl, signer_of, store_parents
+from privyseal.ca.external import ForeignCrl, check_names, check_parents, read_foreign_crl, signer_of, store_parents
 from privyseal.ca.founding import begin_service
 from privyseal.ca.issuer import Issuer
 from privyseal.ca.outside import (
@@ -58,6 +58,7 @@ class InstallCa:
     async def preview(self, parameters: Mapping[str, Any]) -> Preview:
         """See ``Act``."""
         pending, path = self._answer(Parameters(parameters, {"name", "certificates"}))
+        check_names(path[1:], self._office.register)
         checks = await self.checks(parameters)
         failed = tuple(f"{check.name}: {check.evidence}" for check in checks if check.verdict is Verdict.FAILED)
         return Preview(
@@ -135,6 +136,7 @@ class ImportRoot:
         asked = Parameters(parameters, {"certificates", "name"})
         path = self._path(asked)
         check_parents(path, self._office.clock.now())
+        check_names(path, self._office.register)
         listed = " > ".join(DistinguishedName.from_der(view.subject).to_text() for view in path)
         return Preview(
             summary=f"import {listed}",

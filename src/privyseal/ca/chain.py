@@ -12,13 +12,24 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from privyseal.errors import InputError
+from privyseal.errors import InputError, MalformedDer, PolicyError
+from privyseal.x509 import oids
 from privyseal.x509.certificate import CertificateView
 from privyseal.x509.extensions import KeyUsage, ext_key_usage_label
+from privyseal.x509.keys import LARGEST_RSA_BITS, KeyRules, check_public_key, load_public_key
 from privyseal.x509.names import DistinguishedName
 
 MOST_LINKS: Final = 10
 _WEAK_HASHES: Final = frozenset({"md2", "md4", "md5", "sha1"})
+_KEYS: Final = KeyRules(rsa_maximum=LARGEST_RSA_BITS)
+# RFC 5280 section 4.2; whoever meets another critical one has to refuse the path (section 4.2, third paragraph).
+_UNDERSTOOD: Final = frozenset(
+    {
+        oids.BASIC_CONSTRAINTS, oids.KEY_USAGE, oids.EXT_KEY_USAGE, oids.NAME_CONSTRAINTS, oids.CERTIFICATE_POLICIES,
+        oids.POLICY_MAPPINGS, oids.POLICY_CONSTRAINTS, oids.INHIBIT_ANY_POLICY, oids.SUBJECT_ALT_NAME,
+        oids.CRL_DISTRIBUTION_POINTS,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,7 @@ def _faults(path: Sequence[CertificateView], now: datetime) -> Iterator[Fault]:
         if not signed_by(below, above):
             yield Fault("signature", f"{shown(below)} is not signed by the key of {shown(above)}")
     for depth, view in enumerate(path):
+        yield from _content_faults(view)
         if not view.not_before <= now <= view.not_after:
             yield Fault("dates", f"{shown(view)} is valid from {view.not_before:%Y-%m-%d} to {view.not_after:%Y-%m-%d}")
         usages = view.key_usage
@@ -84,10 +96,25 @@ def _faults(path: Sequence[CertificateView], now: datetime) -> Iterator[Fault]:
     yield from _purpose_faults(path)
 
 
+def _content_faults(view: CertificateView) -> Iterator[Fault]:
+    """What we or relying parties could not work with: a key, an identifier or a critical extension."""
+    try:
+        check_public_key(load_public_key(view.spki), _KEYS)
+    except PolicyError as fault:
+        yield Fault("strength", f"{shown(view)}: {fault.what}")
+    try:
+        _ = view.subject_key_identifier, view.authority_key_identifier
+    except MalformedDer as fault:
+        yield Fault("extensions", f"{shown(view)}: {fault.what}")
+    unknown = sorted(name for name, (critical, _) in view.extensions.items() if critical and name not in _UNDERSTOOD)
+    if unknown:
+        yield Fault("extensions", f"{shown(view)} has critical extensions that nobody knows: {', '.join(unknown)}")
+
+
 def _purpose_faults(path: Sequence[CertificateView]) -> Iterator[Fault]:
     for below, above in pairwise(path):
         allowed, wanted = above.ext_key_usage, below.ext_key_usage
-        if allowed is None:
+        if allowed is None or oids.ANY_EXTENDED_KEY_USAGE in allowed:
             continue
         beyond = sorted((wanted or frozenset()) - allowed)
         if wanted is None or beyond:

@@ -39,13 +39,27 @@ def check_parents(path: Sequence[CertificateView], now: datetime) -> None:
         raise InstallRefused(f"{shown(path[0])} has {len(faults)} finding(s): {'; '.join(faults)}")
 
 
+def check_names(path: Sequence[CertificateView], register: AuthorityRegister) -> None:
+    """Raise InstallRefused when a certificate that is not stored bears the name of a CA whose key is here."""
+    records = register.all()
+    known, ours = {record.certificate for record in records}, {_subject(one) for one in records if one.has_key}
+    for view in path:
+        if view.encoded not in known and view.subject in ours:
+            raise InstallRefused(
+                f"{shown(view)} is the name of a CA whose key is here",
+                why="CRLs and certificates name their CA by its subject alone; two could not be told apart",
+                mend=("leave that certificate out, or have the CA of others renamed",),
+            )
+
+
 async def store_parents(
     path: Sequence[CertificateView], register: AuthorityRegister, *, now: datetime, actor: str, name: str = ""
 ) -> tuple[CaRecord, ...]:
     """Store a path of certificates without keys, the root first; those that are there already stay as they are.
 
-    ``name`` is for the first of ``path``; without it a name is made of the subject.
+    ``name`` is for the first of ``path``; without it a name is made of the subject. Raises InstallRefused.
     """
+    check_names(path, register)
     stored: list[CaRecord] = []
     for view in reversed(path):
         known = {record.certificate: record for record in register.all()}

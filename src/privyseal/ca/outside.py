@@ -21,6 +21,7 @@ from privyseal.x509.algorithms import signature_algorithm
 from privyseal.x509.certificate import CertificateView
 from privyseal.x509.csr import CertificationRequest, parse_request
 from privyseal.x509.extensions import KeyUsage, ext_key_usage_label
+from privyseal.x509.keys import describe_key, load_public_key
 from privyseal.x509.spki import encode_public_key
 from privyseal.x509.tbs import assemble
 
@@ -115,7 +116,18 @@ def checklist(
     checks.append(_length_check(pending, mine))
     checks.append(_purpose_check(pending, mine))
     faults = chain_faults(path, now)
-    for rule in ("ca", "key-usage", "path-length", "eku", "chain", "signature", "hash", "dates"):
+    for rule in (
+        "ca",
+        "key-usage",
+        "path-length",
+        "eku",
+        "chain",
+        "signature",
+        "hash",
+        "strength",
+        "extensions",
+        "dates",
+    ):
         found = [fault.text for fault in faults if fault.rule == rule]
         if found:
             checks = [check for check in checks if check.name != rule or check.verdict is Verdict.FAILED]
@@ -124,6 +136,10 @@ def checklist(
             checks.append(Check(rule, Verdict.PASSED, _fine(rule, path)))
     if len(path) == 1 and mine.issuer == mine.subject:
         checks.append(Check("issuer", Verdict.FAILED, "it is signed by its own key: a root was expected above it"))
+    limited = [shown(view) for view in path if view.extension(oids.NAME_CONSTRAINTS) is not None]
+    if limited:
+        text = f"{', '.join(limited)} limits names (nameConstraints): certificates with others are worthless"
+        checks.append(Check("name-constraints", Verdict.WARNING, text))
     for url, fault in reached.items():
         verdict = Verdict.WARNING if fault else Verdict.PASSED
         checks.append(Check("reachable", verdict, f"{url}: {fault or 'answers'}"))
@@ -198,6 +214,10 @@ def _fine(rule: str, path: Sequence[CertificateView]) -> str:
             return " > ".join(shown(view) for view in path)
         case "signature":
             return f"{len(path)} signature(s) verify"
+        case "strength":
+            return ", ".join(dict.fromkeys(describe_key(load_public_key(view.spki)) for view in path))
+        case "extensions":
+            return "none that a relying party would not know"
         case "hash":
             return ", ".join(dict.fromkeys(hash_of(view) or "none of its own" for view in path))
         case _:
