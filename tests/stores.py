@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -28,15 +29,24 @@ def current_engine() -> str:
     return _current[-1]
 
 
+@contextmanager
+def engine_of_new_installations(engine: str) -> Iterator[None]:
+    """In this block new installations get this engine."""
+    if engine == POSTGRESQL:
+        shared_server()
+    _current.append(engine)
+    try:
+        yield
+    finally:
+        _current.pop()
+
+
 @pytest.fixture(name="store_engine", scope="module", autouse=True)
 def fixture_store_engine(request: pytest.FixtureRequest) -> Iterator[str]:
     """The engine of a module's installations: SQLite, or what ``on_both_engines`` chose."""
     engine: str = getattr(request, "param", SQLITE)
-    if engine == POSTGRESQL:
-        shared_server()
-    _current.append(engine)
-    yield engine
-    _current.pop()
+    with engine_of_new_installations(engine):
+        yield engine
 
 
 def on_both_engines(metafunc: pytest.Metafunc) -> None:
