@@ -10,6 +10,7 @@ import click
 
 from privyseal.administration.revocation import UnblockEntity
 from privyseal.bootstrap import Application
+from privyseal.cli.acts import submit
 from privyseal.cli.output import show_item, show_list
 from privyseal.cli.session import Session
 from privyseal.cli.verb import Verb, verb
@@ -79,6 +80,22 @@ def _attributes(options: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _change(
+    session: Session,
+    application: Application,
+    kind: EntityKind,
+    name: str,
+    *,
+    attributes: dict[str, str],
+    enabled: bool | None = None,
+) -> None:
+    """What people say of it, over the desk: a name that a CA in NTAuth certifies may take two people."""
+    said = {} if enabled is None else {"enabled": enabled}
+    if attributes or said:
+        given = {"kind": kind.value, "name": name, "attributes": attributes, **said}
+        submit(session, application, "entity.change", given)
+
+
 def _create(kind: EntityKind) -> Verb:
     word, name = kind.value, _NAMES[kind]
 
@@ -100,9 +117,14 @@ def _create(kind: EntityKind) -> Verb:
         """
         with session.application() as application:
             said, binding = _account(application, kind, principal, directory=directory)
-            attributes = {**said, "name": name, **_attributes(options)}
-            work = application.entities.create(kind, attributes, actor=session.actor, binding=binding)
-            entity = asyncio.run(work)
+            given = _attributes(options)
+            if binding is None:
+                submit(session, application, "entity.create", {"kind": word, "name": name, "attributes": given})
+            else:
+                known = {**said, "name": name}
+                asyncio.run(application.entities.create(kind, known, actor=session.actor, binding=binding))
+                _change(session, application, kind, name, attributes=given)
+            entity = application.entities.named(kind, name.strip())
             show_item(session, entity_item(entity))
             session.done(
                 f"made {word} {entity.name}",
@@ -167,10 +189,11 @@ def _set(kind: EntityKind) -> Verb:
         with session.application() as application:
             said, binding = _account(application, kind, principal, directory=directory)
             entity = application.entities.named(kind, name)
-            work = application.entities.change(
-                entity, {**said, **attributes}, enabled=enabled, actor=session.actor, binding=binding
-            )
-            entity = asyncio.run(work)
+            if binding is not None:
+                actor = session.actor
+                asyncio.run(application.entities.change(entity, said, enabled=None, actor=actor, binding=binding))
+            _change(session, application, kind, name, attributes=attributes, enabled=enabled)
+            entity = application.entities.named(kind, name)
             show_item(session, entity_item(entity))
             after = "" if entity.enabled else f"privyseal certificate list --{word} {name} --status valid"
             session.done(f"changed {word} {entity.name}", after=after)
