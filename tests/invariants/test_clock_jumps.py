@@ -18,14 +18,16 @@ from privyseal.model.authority import CrlRules, DeltaRules
 from privyseal.model.certificate import CertificateKind
 from privyseal.model.crl import CrlScope
 from privyseal.serve.turns import LEASE, LIFETIME
+from privyseal.store.ahead import PUT_OFF
 from privyseal.store.leases import LeaseBook
+from privyseal.store.schema import metadata
 from tests.api import ROOT, ApiHouse
 from tests.device import Device
 from tests.installation import ISSUING_CA, Installation
 
 AGE = timedelta(days=4)
 AHEAD, BACK, RIGHT = timedelta(days=396), timedelta(days=-1), timedelta(0)
-ANNA = Actor("cli:anna", (Grant(Role.OWNER),), "anna")
+ANNA = Actor("token:anna", (Grant(Role.OWNER),), "anna")
 
 
 @pytest.fixture(name="aged")
@@ -196,6 +198,19 @@ def test_nothing_that_was_put_off_under_a_clock_that_ran_ahead_waits_for_months(
     for table in ("deliveries", "webhook_deliveries"):
         ((due_at,),) = aged.rows(f"SELECT due_at FROM {table}")
         assert due_at <= now, table
+
+
+def test_whatever_can_be_put_off_is_known_to_what_mends_it() -> None:
+    waiting = {name for name, table in metadata.tables.items() if "due_at" in table.columns}
+    assert waiting <= {table for table, *_ in PUT_OFF}
+
+
+def test_a_notice_given_under_a_clock_that_ran_ahead_is_given_again(aged: Installation) -> None:
+    jump(aged, AHEAD)
+    late = int(aged.clock.now().timestamp())
+    aged.change("INSERT INTO notices VALUES ('ca:issuing:1', 99, ?, ?)", late, late)
+    jump(aged, RIGHT)
+    assert aged.rows("SELECT 1 FROM notices WHERE at > ?", late - 3600) == []
 
 
 def test_a_lease_taken_under_a_clock_that_ran_ahead_does_not_outlive_it(aged: Installation) -> None:

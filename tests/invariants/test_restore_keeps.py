@@ -25,7 +25,7 @@ CHANGED = {
     "leases": "belong to processes that are gone",
 }
 """What may differ afterwards, and why. A new table is compared without being named here."""
-ANNA = Actor("cli:anna", (Grant(Role.OWNER),), "anna")
+ANNA = Actor("token:anna", (Grant(Role.OWNER),), "anna")
 
 
 def tables(installation: Installation) -> dict[str, list[tuple[Any, ...]]]:
