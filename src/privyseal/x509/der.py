@@ -43,6 +43,11 @@ def sequence(*parts: bytes) -> bytes:
     return tlv(SEQUENCE, *parts)
 
 
+def large_sequence(*parts: bytes) -> bytes:
+    """The same for parts of which some may be tens of megabytes: they are copied once."""
+    return b"".join((header(SEQUENCE, sum(map(len, parts))), *parts))
+
+
 def set_of(*parts: bytes) -> bytes:
     """SET OF, its members sorted as DER demands (X.690 11.6)."""
     return tlv(SET, *sorted(parts))

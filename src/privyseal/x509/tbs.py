@@ -15,6 +15,7 @@ from privyseal.x509 import der, extensions, oids
 
 _VERSION_3: Final = der.explicit(0, der.integer(2))
 _VERSION_2: Final = der.integer(1)
+_LARGE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def crl_tbs(
     del entries  # there may be tens of megabytes: one copy less
     # RFC 5280 5.1.2.6: with nothing revoked the list is absent, not empty.
     heading = der.header(der.SEQUENCE, len(joined)) if joined else b""
-    return der.sequence(
+    return der.large_sequence(
         _VERSION_2,
         algorithm,
         issuer,
@@ -85,4 +86,5 @@ def crl_tbs(
 
 def assemble(tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
     """SEQUENCE { toBeSigned, signatureAlgorithm, signature }: certificate or CRL."""
-    return der.sequence(tbs, algorithm, der.bit_string(signature))
+    parts = tbs, algorithm, der.bit_string(signature)
+    return der.large_sequence(*parts) if len(tbs) >= _LARGE else der.sequence(*parts)
