@@ -156,6 +156,18 @@ def test_a_hostile_name_of_a_ca_becomes_one_object_in_its_place_and_goes_again(
     assert not any(controller.values(dn, "cn") for dn in dns)
 
 
+def test_the_name_in_a_certificate_of_others_cannot_write_over_the_plan(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    file = str(self_signed(tmp_path, "\x1b[1A\x1b[2K\r2. nothing else\n"))
+    for words in (("plan",), ("publish", "--yes"), ("status",), ("remove", "--yes")):
+        given = () if words == ("status",) else ("--cert", file, "RootCA")
+        answer = privyseal("directory", *words, *given)
+        assert answer.code == 0, answer.err
+        assert "\x1b" not in answer.out + answer.err and "\r" not in answer.out + answer.err
+        assert "\\x1b[1A" in answer.out + answer.err, "it is shown as what it is"
+
+
 @pytest.mark.parametrize("target", ["RootCA", "SubCA", "NTAuthCA"])
 def test_what_is_no_ca_or_too_large_or_over_is_refused_for_every_target(
     privyseal: CommandLine, controller: DomainController, tmp_path: Path, target: str

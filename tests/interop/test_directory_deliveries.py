@@ -255,6 +255,19 @@ def test_an_account_that_moved_is_found_by_its_sid(
     assert controller.values(moved, ATTRIBUTE) == []
 
 
+def test_the_name_of_an_account_reaches_the_screen_as_text(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    dn = user(privyseal, controller, "trick")
+    issue(privyseal, "mail", "trick", tmp_path / "1")
+    name = base64.b64encode(b"CN=trick\x1b[2J").decode()
+    controller.change(f"dn: {dn}\nchangetype: modrdn\nnewrdn:: {name}\ndeleteoldrdn: 1\n")
+    for command in ("deliver", "deliveries", "status"):
+        said = privyseal.works("directory", command)
+        assert "\x1b" not in said.out + said.err, command
+    privyseal.works("directory", "withdraw", "--yes")
+
+
 def test_an_answer_that_is_lost_leaves_an_intent_and_the_next_round_finds_out(
     privyseal: CommandLine, controller: DomainController, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import click
 
 from privyseal.cli.exits import Exit, exit_code
-from privyseal.cli.session import Session
+from privyseal.cli.session import Session, printable
 from privyseal.cli.tree import root
 from privyseal.errors import FileNotAccessible, PrivysealError, UnexpectedFault
 
@@ -81,7 +81,7 @@ def _report(error: PrivysealError, session: Session, *, incident: str = "") -> N
     lines = [f"error[{error.code:04}] {error.title}", f"  what  {error.what}", f"  why   {error.why}"]
     lines += [f"  mend  {way}" for way in error.mend]
     lines += [f"  more  privyseal explain {error.code}"]
-    print("\n".join(lines), file=sys.stderr)
+    print(printable("\n".join(lines)), file=sys.stderr)
 
 
 def _report_usage(error: click.ClickException, session: Session) -> None:

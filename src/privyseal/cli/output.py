@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from privyseal.cli.session import Session, carries_utf8, is_terminal
+from privyseal.cli.session import Session, carries_utf8, is_terminal, printable
 
 Item = Mapping[str, Any]
 
@@ -99,9 +99,4 @@ def _text(value: object) -> str:
         return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items() if inner not in (None, ""))
     if isinstance(value, list | tuple):
         return ", ".join(_text(inner) for inner in value)
-    return _printable(str(value))
-
-
-def _printable(text: str) -> str:
-    # A name from outside must not be able to move the cursor or colour the screen.
-    return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)
+    return printable(str(value))

@@ -113,13 +113,18 @@ class Session:
     def say(self, text: str) -> None:
         """Talk: what changed, what comes next. Never part of the result."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            print(printable(text), file=sys.stderr)
 
     def done(self, what: str, *, after: str = "") -> None:
         """Say what changed and the next likely command."""
         self.say(f"{tick(sys.stderr)} {what}")
         if after:
             self.say(f"  next  {after}")
+
+
+def printable(text: str) -> str:
+    """The text for a screen: a name from outside must not be able to move the cursor or colour anything."""
+    return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)
 
 
 def is_terminal(stream: object) -> bool:

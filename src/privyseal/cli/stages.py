@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from privyseal.cli.session import tick
+from privyseal.cli.session import printable, tick
 from privyseal.errors import PrivysealError
 
 
@@ -39,4 +39,4 @@ class Stages:
         self._told = text
 
     def _print(self, name: str, text: str, *, good: bool) -> None:
-        print(f"  {tick(self._stream, good=good)} {name:<13} {text}", file=self._stream, flush=True)
+        print(f"  {tick(self._stream, good=good)} {name:<13} {printable(text)}", file=self._stream, flush=True)

@@ -25,6 +25,7 @@ MEMBERS_MUST: Final = (
     "Domain members and controllers copy this at their next policy refresh, which can take 8 hours after replication. "
     "At once: gpupdate /force on each of them, controllers and NPS servers first."
 )
+_LONGEST_NAME: Final = 120
 _STORES: Final[dict[Target, tuple[str, ...]]] = {
     Target.ROOT_CA: ("Root", "CA"),
     Target.SUB_CA: ("CA",),
@@ -44,7 +45,14 @@ def certificate_label(certificate: bytes) -> str:
         subject = DistinguishedName.from_der(read_certificate(certificate).subject)
     except (MalformedDer, InvalidName):
         return f"{len(certificate):,} octets that are no certificate (SHA-256 {mark}...)"
-    return f"{subject.common_name or subject.to_text() or 'a certificate without a name'} (SHA-256 {mark}...)"
+    named = _readable(subject.common_name or subject.to_text())
+    return f"{named or 'a certificate without a name'} (SHA-256 {mark}...)"
+
+
+def _readable(name: str) -> str:
+    # Whoever made the certificate chose it: it must not write over the plan that somebody is about to approve.
+    shown = "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in name[:_LONGEST_NAME])
+    return shown if len(name) <= _LONGEST_NAME else f"{shown}..."
 
 
 def value_label(attribute: str, value: bytes) -> str:
