@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -54,11 +55,13 @@ def by_others(controller: DomainController, certificate: bytes) -> None:
     controller.add(f"dn: {NTAUTH}\n{kind}cACertificate:: {encoded}\n")
 
 
-def api(privyseal: CommandLine, method: str, path: str, *, token: str) -> Response:
+def api(privyseal: CommandLine, method: str, path: str, *, token: str, body: Any = None) -> Response:
     """One request to the API, as it would come from the network."""
     with application(privyseal) as built:
-        headers = ((b"authorization", f"Bearer {token}".encode()),)
-        request = Request(method, (), f"/api/v1{path}".encode(), b"", b"", headers, "192.0.2.9")
+        headers = ((b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json"))
+        target, _, query = path.partition("?")
+        content = b"" if body is None else json.dumps(body).encode()
+        request = Request(method, (), f"/api/v1{target}".encode(), query.encode(), content, headers, "192.0.2.9")
         return asyncio.run(build_endpoint(built).handle(request, "incident"))
 
 
@@ -118,3 +121,34 @@ def test_a_ca_of_ours_that_certutil_put_into_ntauth_switches_four_eyes_on(
     assert privyseal.json("access", "four-eyes")["in_force"] is True
     waits = privyseal("role", "grant", "eve", "owner", "-o", "json")
     assert waits.code == 8
+
+
+def test_console_and_connector_publish_and_prove_by_the_api(
+    privyseal: CommandLine, controller: DomainController
+) -> None:
+    privyseal.works("role", "grant", "pat", "ad-publisher")
+    token = privyseal.works("token", "create", "pat-1", "--owner", "pat", "--role", "ad-publisher").out.strip()
+    assert json.loads(api(privyseal, "GET", "/directories/samba", token=token).body)["bind"] == "password"
+
+    wish: dict[str, Any] = {"items": [{"target": "NTAuthCA", "ca": "issuing"}]}
+    shown = api(privyseal, "POST", "/directories/samba:publish?dry_run=true", token=token, body=wish)
+    plan = json.loads(shown.body)
+    assert (shown.status, plan["tier0"], plan["counts"]["changes"]) == (200, True, 1), shown.body
+    issuing = privyseal.works("ca", "export", "issuing", "-o", "der").raw
+    assert issuing not in controller.values(NTAUTH, "cACertificate")
+    other = api(privyseal, "POST", "/directories/samba:publish", token=token, body={**wish, "plan": "0" * 16})
+    assert json.loads(other.body)["code"] == 7011
+
+    done = api(privyseal, "POST", "/directories/samba:publish", token=token, body=wish)
+    assert (done.status, json.loads(done.body)["changes"]) == (200, 1), done.body
+    assert issuing in controller.values(NTAUTH, "cACertificate")
+    status = json.loads(api(privyseal, "GET", "/directories/samba/status", token=token).body)
+    assert status["proven"] and not status["missing"]
+    assert any(item["owner"] == "ours" and item["receipted"] for item in status["certificates"])
+    newest = json.loads(api(privyseal, "GET", "/directory-receipts?limit=1", token=token).body)["items"][0]
+    assert (newest["result"], newest["dn"].casefold()) == ("done", NTAUTH.casefold())
+
+    by_hand = base64.b64encode(PLACEHOLDER).decode()
+    controller.change(f"dn: {NTAUTH}\nchangetype: modify\nreplace: cACertificate\ncACertificate:: {by_hand}\n")
+    gone = json.loads(api(privyseal, "GET", "/directories/samba/status", token=token).body)
+    assert not gone["proven"] and gone["missing"][0]["dn"].casefold() == NTAUTH.casefold()

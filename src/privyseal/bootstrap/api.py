@@ -12,12 +12,14 @@ from typing import Final
 from privyseal import errors
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.administration import Administration
+from privyseal.bootstrap.api_directories import ApiDirectories
 from privyseal.bootstrap.api_inventory import ApiAuthorities, ApiEnrolling, ApiInventory
 from privyseal.bootstrap.graph import build_graph
 from privyseal.bootstrap.webhooks import WebhookSecrets, webhook_book
 from privyseal.endpoints.api.access import AccessOperations
 from privyseal.endpoints.api.authorities import AuthorityOperations
 from privyseal.endpoints.api.certificates import CertificateOperations
+from privyseal.endpoints.api.directories import DirectoryOperations
 from privyseal.endpoints.api.endpoint import ApiEndpoint
 from privyseal.endpoints.api.entities import EntityOperations
 from privyseal.endpoints.api.first_owner import FirstOwnerOperations
@@ -73,6 +75,7 @@ def _operations(application: Application, books: Administration, *, description:
             clock=application.clock,
             rng=application.rng,
         ).table(),
+        DirectoryOperations(desk=books.desk, directories=ApiDirectories(application)).table(),
         FirstOwnerOperations(
             codes=FirstOwnerBook(application.database, application.committer),
             tokens=books.tokens,

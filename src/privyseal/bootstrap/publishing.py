@@ -7,9 +7,11 @@ import asyncio
 import grp
 import pwd
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from privyseal.administration.act import Act
 from privyseal.administration.entities import ChangeEntity, CreateEntity
@@ -18,14 +20,19 @@ from privyseal.administration.tier0 import Surroundings, who_could_become_anybod
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import open_first
 from privyseal.ca.form import CertificateForm
+from privyseal.directory.receipts import Receipt
 from privyseal.directory.undo_file import UndoFile, write_undo_file
 from privyseal.errors import NotFound, PlanStale
+from privyseal.model.directory import DirectoryConfig
 from privyseal.model.profile import CertificateProfile
-from privyseal.repository.service import Planned, PublicationService, Wanted
+from privyseal.repository.service import Applied, Planned, PublicationService, Wanted
 from privyseal.store.access import AccessBook
+from privyseal.store.directories import ReceiptBook
 from privyseal.store.tokens import TokenBook
 
 _MOST_TOKENS = 1000
+_MOST_AT_ONCE = 4
+_PLACES: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class LivePublisher:
@@ -37,10 +44,12 @@ class LivePublisher:
 
     async def plan(self, directory: str, wanted: Sequence[Wanted]) -> Planned:
         """See ``Publisher``."""
-        return await asyncio.to_thread(self._plan, directory, wanted)
+        config = self._app.directories.get(directory)
+        async with directory_place():
+            return await asyncio.to_thread(self._plan, config, wanted)
 
-    def _plan(self, directory: str, wanted: Sequence[Wanted]) -> Planned:
-        port = open_first(self._app.directories.get(directory))
+    def _plan(self, config: DirectoryConfig, wanted: Sequence[Wanted]) -> Planned:
+        port = open_first(config)
         try:
             return self._service.plan(port, wanted)
         finally:
@@ -48,14 +57,11 @@ class LivePublisher:
 
     async def apply(self, directory: str, wanted: Sequence[Wanted], *, agreed: str, actor: str) -> Mapping[str, Any]:
         """See ``Publisher``. The undo file's text is in the result; a fault is raised after what was done is stored."""
-        port = open_first(self._app.directories.get(directory))
-        try:
-            planned = self._service.plan(port, wanted)
-            if agreed and planned.plan.fingerprint != agreed:
-                raise PlanStale(f"the plan is now {planned.plan.fingerprint[:16]}, not {agreed[:16]}")
-            applied = await self._service.apply(port, planned, actor=actor)
-        finally:
-            port.close()
+        config = self._app.directories.get(directory)
+        across = _ReceiptsAcross(self._app.receipts, asyncio.get_running_loop())
+        service = PublicationService(across, self._app.clock.now)
+        async with directory_place():
+            planned, applied = await asyncio.to_thread(_apply, service, config, wanted, agreed=agreed, actor=actor)
         if applied.fault is not None:
             raise applied.fault
         undo = UndoFile(
@@ -70,6 +76,49 @@ class LivePublisher:
             "changes": len(applied.done),
             "undo": write_undo_file(undo) if applied.done else None,
         }
+
+
+def _apply(
+    service: PublicationService, config: DirectoryConfig, wanted: Sequence[Wanted], *, agreed: str, actor: str
+) -> tuple[Planned, Applied]:
+    """In a thread of its own: LDAP blocks, and the server must not."""
+    port = open_first(config)
+    try:
+        planned = service.plan(port, wanted)
+        if agreed and planned.plan.fingerprint != agreed:
+            raise PlanStale(f"the plan is now {planned.plan.fingerprint[:16]}, not {agreed[:16]}")
+        return planned, asyncio.run(service.apply(port, planned, actor=actor))
+    finally:
+        port.close()
+
+
+class _ReceiptsAcross:
+    """Implements ``repository.ports.ReceiptStore`` for a thread: the store is touched on its own loop only."""
+
+    def __init__(self, book: ReceiptBook, loop: asyncio.AbstractEventLoop) -> None:
+        self._book = book
+        self._loop = loop
+
+    async def add(self, receipt: Receipt, *, actor: str) -> None:
+        """On disk when this returns."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._book.add(receipt, actor=actor), self._loop))
+
+    def receipts(self, forest: str) -> tuple[Receipt, ...]:
+        """All of a forest."""
+
+        async def read() -> tuple[Receipt, ...]:
+            return self._book.receipts(forest)
+
+        return asyncio.run_coroutine_threadsafe(read(), self._loop).result()
+
+
+@asynccontextmanager
+async def directory_place() -> AsyncIterator[None]:
+    """One of the few places for work with directories, so that slow controllers use up no more threads."""
+    loop = asyncio.get_running_loop()
+    found = _PLACES.setdefault(loop, asyncio.Semaphore(_MOST_AT_ONCE))
+    async with found:
+        yield
 
 
 class Guard:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 from privyseal.adapters.ldap import LdapDirectory
 from privyseal.bootstrap import Application
 from privyseal.bootstrap.directory import connector, controllers, open_first
+from privyseal.bootstrap.directory_looking import known_authorities, look_everywhere
 from privyseal.bootstrap.sightings import note_ntauth, ntauth_in, ntauth_of
 from privyseal.cli.directory import chosen_directory
 from privyseal.cli.directory_choice import Choice, choose, choosing
@@ -29,11 +29,8 @@ from privyseal.directory.containers import BASE_CRL, CA_CERTIFICATE, DELTA_CRL
 from privyseal.directory.describe import certificate_label, value_label
 from privyseal.directory.naming import dn_key
 from privyseal.directory.receipts import ownership
-from privyseal.directory.status import ControllerView, Found, Known, classify, differences, drift, external_cas
-from privyseal.errors import PrivysealError
-from privyseal.model.authority import CaState
-from privyseal.model.directory import DirectoryConfig
-from privyseal.repository.proof import Proof, expected, look, prove
+from privyseal.directory.status import ControllerView, Found, classify, differences, drift, external_cas
+from privyseal.repository.proof import Proof, expected, prove
 
 _PROVEN = {name.lower(): name for name in (CA_CERTIFICATE, BASE_CRL, DELTA_CRL)}
 
@@ -102,15 +99,6 @@ def _proof_item(proof: Proof, change: Change) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What every controller that could be asked holds; ``faults`` are the others, with the reason."""
-
-    forest: str
-    views: tuple[ControllerView, ...]
-    faults: tuple[tuple[str, PrivysealError], ...]
-
-
 @verb("status", examples=("directory status", "directory status --directory contoso -o json"))
 @click.option("--directory", "directory", metavar="NAME", help="Default: the only one that is known.")
 def status(session: Session, directory: str | None) -> None:
@@ -121,8 +109,8 @@ def status(session: Session, directory: str | None) -> None:
     """
     with session.application() as application:
         config = chosen_directory(application, directory)
-        seen, delivered = _look_everywhere(application, config), delivery_summary(application, config.name)
-        ours, known = ownership(application.receipts.receipts(seen.forest)), _known(application)
+        seen, delivered = look_everywhere(config, now=application.clock.now), delivery_summary(application, config.name)
+        ours, known = ownership(application.receipts.receipts(seen.forest)), known_authorities(application)
         crls = crl_rows(application, seen.views)
         _notice(session, application, ntauth_in(seen.views), directory=config.name)
     found = [(view, item) for view in seen.views for item in classify(view, known, ours=ours)]
@@ -181,48 +169,6 @@ def _delivery_notes(delivered: dict[str, Any]) -> Iterator[str]:
         yield f"{fault['waiting']} of them wait because of {fault['code']}: {fault['what']}"
 
 
-def _look_everywhere(application: Application, config: DirectoryConfig) -> _Seen:
-    """Raises when none of the named controllers answers."""
-    now, connect = application.clock.now, connector(config)
-    views: dict[str, ControllerView] = {}
-    faults: list[tuple[str, PrivysealError]] = []
-    port = open_first(config)
-    try:
-        forest = port.root_dse().forest
-        names = controllers(config, port)
-    finally:
-        port.close()
-    for name in names:
-        try:
-            port = connect(name)
-            try:
-                view = look(port, now=now)
-            finally:
-                port.close()
-        except PrivysealError as fault:
-            faults.append((name, fault))
-        else:
-            views.setdefault(view.controller, view)
-    return _Seen(forest, tuple(views.values()), tuple(faults))
-
-
-def _known(application: Application) -> Known:
-    records = application.authorities.all()
-    ours = {sha256(record.certificate).digest(): f"{record.name} v{record.version}" for record in records}
-    for issuer in application.catalog.issuers():
-        crosses = application.catalog.crosses(issuer)
-        ours |= {sha256(cross).digest(): f"{issuer.shown}, signed by another version" for cross in crosses}
-    return Known(
-        ours=ours,
-        external={sha256(item.certificate).digest(): item.name for item in application.directories.externals()},
-        ended={
-            sha256(record.certificate).digest(): f"this version is {record.state.value}: take it out"
-            for record in records
-            if record.state in (CaState.RETIRED, CaState.REVOKED)
-        },
-    )
-
-
 def _found_item(view: ControllerView, item: Found) -> dict[str, Any]:
     return {
         "controller": view.controller,
@@ -249,7 +195,7 @@ def import_found(session: Session, directory: str | None) -> None:
     """
     with session.application() as application:
         config = chosen_directory(application, directory)
-        seen, known = _look_everywhere(application, config), _known(application)
+        seen, known = look_everywhere(config, now=application.clock.now), known_authorities(application)
         ours = ownership(application.receipts.receipts(seen.forest))
         found = external_cas([item for view in seen.views for item in classify(view, known, ours=ours)])
         work = application.directories.import_externals(found, directory=config.name, actor=session.actor)

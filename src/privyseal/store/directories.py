@@ -20,7 +20,7 @@ from privyseal.errors import DirectoryInUse, NameTaken, NotFound
 from privyseal.model.audit import AuditEvent
 from privyseal.model.directory import BindKind, DirectoryConfig
 from privyseal.store.committer import GroupCommitter
-from privyseal.store.engine import Database
+from privyseal.store.engine import Database, Row
 from privyseal.store.moments import from_seconds, to_seconds
 from privyseal.store.unit import Transaction
 
@@ -185,17 +185,27 @@ class ReceiptBook:
             "SELECT forest, controller, change, result, usn, at FROM directory_receipts WHERE forest = ? ORDER BY id",
             (forest,),
         )
-        return tuple(
-            Receipt(
-                forest=row[0],
-                controller=row[1],
-                change=change_from_json(json.loads(row[2])),
-                result=row[3],
-                usn=row[4],
-                at=from_seconds(row[5]),
-            )
-            for row in rows
+        return tuple(map(_receipt, rows))
+
+    def page(self, *, before: int, limit: int) -> tuple[tuple[int, Receipt], ...]:
+        """Receipts of every forest with ids below ``before`` (0: the newest), newest first, each with its id."""
+        rows = self._database.read(
+            "SELECT forest, controller, change, result, usn, at, id FROM directory_receipts "
+            "WHERE (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?",
+            (before, before, limit),
         )
+        return tuple((int(row[6]), _receipt(row)) for row in rows)
+
+
+def _receipt(row: Row) -> Receipt:
+    return Receipt(
+        forest=row[0],
+        controller=row[1],
+        change=change_from_json(json.loads(row[2])),
+        result=row[3],
+        usn=row[4],
+        at=from_seconds(row[5]),
+    )
 
 
 def _body(config: DirectoryConfig) -> dict[str, Any]:

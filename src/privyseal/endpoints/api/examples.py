@@ -186,3 +186,37 @@ EVENT_DELIVERY: Final[dict[str, Any]] = {
     "what": None,
     "changed_at": "2026-11-22T08:40:32Z",
 }
+DIRECTORY: Final[dict[str, Any]] = {
+    "name": "contoso",
+    "uris": ["ldaps://dc1.contoso.com"],
+    "hosts": [],
+    "bind": "password",
+    "account": "svc-pki@contoso.com",
+}
+DIRECTORY_STATUS: Final[dict[str, Any]] = {
+    "directory": "contoso",
+    "forest": "contoso.com",
+    "controllers": [
+        {"controller": "dc1.contoso.com", "highest_usn": 8213, "asked_at": "2026-11-22T08:40:31Z", "fault": None}
+    ],
+    "certificates": [],
+    "missing": [],
+    "proven": True,
+}
+PUBLISH_WISH: Final[dict[str, Any]] = {"items": [{"target": "SubCA", "ca": "contoso-issuing"}], "plan": ""}
+PUBLISHED: Final[dict[str, Any]] = {
+    "directory": "contoso",
+    "controller": "dc1.contoso.com",
+    "changes": 0,
+    "undo": None,
+}
+RECEIPT: Final[dict[str, Any]] = {
+    "id": 7,
+    "at": "2026-11-22T08:40:31Z",
+    "forest": "contoso.com",
+    "controller": "dc1.contoso.com",
+    "result": "done",
+    "change": "add contoso-issuing to cACertificate",
+    "dn": "CN=NTAuthCertificates,CN=Public Key Services,CN=Services,CN=Configuration,DC=contoso,DC=com",
+    "usn": 8213,
+}
