@@ -126,14 +126,32 @@ def test_a_token_signs_in_over_tls_and_the_client_issues(service: Service) -> No
     assert found == [made.serial] and client.certificate(made.serial).certificate == made.certificate
     assert {item.name for item in client.authorities()} == {"top", "sub"}
     client.close()
+    wrong = secret[:-1] + ("y" if secret.endswith("x") else "x")
     with (
-        contextlib.closing(connect(service.url, secret[:-1] + "x", ca_file=str(service.certificate))) as stranger,
+        contextlib.closing(connect(service.url, wrong, ca_file=str(service.certificate))) as stranger,
         pytest.raises(TokenRefused),
     ):
         stranger.whoami()
     # Nobody vouches for that certificate.
     with contextlib.closing(connect(service.url, secret)) as careful, pytest.raises(ServerUnreachable):
         careful.whoami()
+
+
+def test_a_head_without_end_does_not_hold_the_listener_of_the_api(service: Service) -> None:
+    context = ssl.create_default_context(cafile=str(service.certificate))
+    with (
+        socket.create_connection(("127.0.0.1", service.port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as line,
+    ):
+        line.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n")
+        answer = b""
+        with contextlib.suppress(ConnectionError):  # it may hang up before all of it is sent
+            for number in range(300):
+                line.sendall(b"X-%d: %s\r\n" % (number, b"a" * 1000))
+            answer = line.recv(100)
+    assert b"200" not in answer, "300 KB of headers are refused"
+    with contextlib.closing(connect(service.url, "", ca_file=str(service.certificate))) as other:
+        assert other.health().status == "ok"
 
 
 def test_commands_speak_to_the_server_and_leave_with_its_verdict(service: Service) -> None:

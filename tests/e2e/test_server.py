@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from privyseal import serve
 from privyseal.protocols.scep.messages import PkiStatus
+from privyseal.serve import bounded
 from tests.device import Device
 from tests.installation import Answer, Installation, Installations, new_home
 from tests.server_process import ServerProcess
@@ -124,17 +124,17 @@ _POST = b"POST /scep/wifi-device?operation=PKIOperation HTTP/1.1\r\nHost: x\r\nC
 def test_a_head_or_body_that_never_ends_is_not_waited_for_for_ever(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    assert serve._HEAD_SECONDS <= 30
-    assert serve._BODY_SECONDS <= 30
-    monkeypatch.setattr(serve, "_HEAD_SECONDS", 0.05)
-    monkeypatch.setattr(serve, "_BODY_SECONDS", 0.05)
-    config = uvicorn.Config(installation.http, lifespan="off", http=serve.BoundedHttp, log_config=None)
+    assert bounded._HEAD_SECONDS <= 30
+    assert bounded._BODY_SECONDS <= 30
+    monkeypatch.setattr(bounded, "_HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(bounded, "_BODY_SECONDS", 0.05)
+    config = uvicorn.Config(installation.http, lifespan="off", http=bounded.BoundedHttp, log_config=None)
     config.load()
 
     async def talk() -> bytes:
         loop = asyncio.get_running_loop()
         listening = await loop.create_server(
-            lambda: serve.BoundedHttp(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+            lambda: bounded.BoundedHttp(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
         )
         reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
         writer.write(begun)

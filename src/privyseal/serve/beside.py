@@ -15,6 +15,7 @@ from privyseal.bootstrap import Application
 from privyseal.bootstrap.api import build_api
 from privyseal.bootstrap.metrics import build_metrics
 from privyseal.endpoints.app import Application as HttpApplication
+from privyseal.serve.bounded import BoundedHttp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ def _server(application: HttpApplication, *, most: int, **more: Any) -> uvicorn.
             proxy_headers=False,
             date_header=False,
             loop="uvloop",
+            http=BoundedHttp,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=10,
             limit_concurrency=most,

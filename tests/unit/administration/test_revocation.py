@@ -289,7 +289,7 @@ def test_a_hold_becomes_final_and_what_is_final_stays(installation: Installation
 
 # --- at the desk --------------------------------------------------------------------------------------
 
-ADA = Actor("token:ada", (Grant(Role.OPERATOR),), "ada")
+ADA = Actor("cli:ada", (Grant(Role.OPERATOR),), "ada")
 BOB = Actor("token:bob", (Grant(Role.APPROVER),), "bob")
 
 
