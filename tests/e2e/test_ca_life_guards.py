@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from privyseal.errors import NameTaken
+from privyseal.errors import ActBlocked, NameTaken
 from privyseal.model.authority import CaState
 from privyseal.model.revocation import CrlReason
 from tests.device import Device
@@ -62,3 +62,22 @@ def test_a_name_has_one_staged_version(installation: Installation) -> None:
     staged = installation.app.authorities.get(ISSUING_CA, 2)
     with pytest.raises(NameTaken, match="staged"):
         installation.run(installation.app.authorities.add(replace(staged, version=3, key_ref="k"), actor="test"))
+
+
+def test_a_version_whose_key_has_an_heir_stays_while_its_url_tells_of_what_is_revoked(
+    installation: Installation,
+) -> None:
+    """The heir makes the CRL, but certificates of the older version name the URL of that one."""
+    installation.profile("wifi-device", validity="60d")
+    leaf = x509.load_der_x509_certificate(Device(installation).enroll())
+    installation.revoke(leaf)
+    act(installation, "ca.renew", name=ISSUING_CA, same_key=True)
+    act(installation, "ca.activate", name=ISSUING_CA, accept=ALL_GATES)
+    installation.clock.moved = AFTER
+    installation.work()
+    assert state(installation) is CaState.RETIRED
+    with pytest.raises(ActBlocked, match=r"1 revoked certificate\(s\) of CA issuing v1 have not ended"):
+        act(installation, "ca.delete", name=ISSUING_CA, version="1")
+    assert listed(installation, ISSUING_CA) == {leaf.serial_number}
+    installation.clock.moved = timedelta(days=61)
+    act(installation, "ca.delete", name=ISSUING_CA, version="1")

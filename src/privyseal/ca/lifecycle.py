@@ -100,6 +100,8 @@ class Holdings:
     live_children: int
     """CAs below it that are neither expired, retired nor revoked."""
     undeleted_children: int
+    revoked_leaves: int = 0
+    """End entities' certificates that are revoked or on hold and have not expired: CRLs have to tell them."""
 
 
 def state_at(state: CaState, not_after: datetime, now: datetime) -> CaState:
@@ -151,6 +153,8 @@ def deletion_blockers(state: CaState, holdings: Holdings, *, shown: str) -> tupl
     # What a revoked CA signed is worthless already, but its records must lead somewhere until they end.
     if holdings.live_leaves:
         found.append(f"{holdings.live_leaves} certificate(s) of {shown} have not ended")
+    if holdings.revoked_leaves and state is not CaState.REVOKED:
+        found.append(f"{holdings.revoked_leaves} revoked certificate(s) of {shown} have not ended: its CRL tells them")
     if holdings.undeleted_children:
         found.append(f"{holdings.undeleted_children} CA(s) below {shown} are not deleted: the root goes last")
     return tuple(found)

@@ -28,7 +28,10 @@ _EVENTS: Final = {
     CaEvent.REVIVE: "ca.revived",
     CaEvent.REVOKE: "ca.revoked",
 }
-_LIVE_LEAF: Final = "issuer_id = ? AND kind = 'end-entity' AND status = 'issued' AND not_after > ?"
+_LEAVES: Final = (
+    "SELECT count(CASE WHEN status = 'issued' THEN 1 END), count(CASE WHEN status = 'revoked' THEN 1 END) "
+    "FROM certificates WHERE issuer_id = ? AND kind = 'end-entity' AND not_after > ?"
+)
 # What is revoked or on hold has to be told until it ends: without a CRL many relying parties would accept it again.
 _TOLD_OF: Final = "issuer_id = ? AND not_after > ? AND (kind = 'end-entity' OR status = 'revoked')"
 
@@ -119,14 +122,13 @@ class AuthorityLife:
 
     def holdings(self, record: CaRecord, now: datetime) -> Holdings:
         """What hangs on a version, counted."""
-        leaves = self._database.read_one(
-            f"SELECT count(*) FROM certificates WHERE {_LIVE_LEAF}", (record.books, to_seconds(now))
-        )
+        leaves = self._database.read_one(_LEAVES, (record.books, to_seconds(now)))
         children = self._database.read(
             "SELECT state, certificate FROM authorities WHERE parent_id = ? AND deleted_at IS NULL", (record.id,)
         )
         return Holdings(
             live_leaves=0 if leaves is None else int(leaves[0]),
+            revoked_leaves=0 if leaves is None else int(leaves[1]),
             live_children=_alive(children, now),
             undeleted_children=len(children),
         )
@@ -216,14 +218,13 @@ def _stored(transaction: Transaction, ca_id: int) -> Row:
 
 
 def _holdings(transaction: Transaction, row: Row, now: datetime) -> Holdings:
-    leaves = transaction.one(
-        f"SELECT count(*) FROM certificates WHERE {_LIVE_LEAF}", (row[6] or row[0], to_seconds(now))
-    )
+    leaves = transaction.one(_LEAVES, (row[6] or row[0], to_seconds(now)))
     children = transaction.execute(
         "SELECT state, certificate FROM authorities WHERE parent_id = ? AND deleted_at IS NULL", (row[0],)
     ).fetchall()
     return Holdings(
         live_leaves=0 if leaves is None else int(leaves[0]),
+        revoked_leaves=0 if leaves is None else int(leaves[1]),
         live_children=_alive(children, now),
         undeleted_children=len(children),
     )
