@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,8 @@ from privyseal.endpoints.api.endpoint import ApiEndpoint
 from privyseal.endpoints.api.operation import LIMIT, Kind, Operation
 from privyseal.errors import ActBlocked
 from privyseal.model.access import Role
+from privyseal.model.authority import CaKind
+from privyseal.protocols.scep import client
 from tests.api import ApiHouse
 from tests.architecture.sources import all_sources
 from tests.device import Device
@@ -97,6 +100,23 @@ def test_a_loop_of_issuers_ends_every_look_up(installations: Installations) -> N
         assert api.call("GET", path, token=token).status in (200, 404), path
     installation.work()
     assert leaf
+
+
+def test_a_deep_hierarchy_is_handed_out_whole(installations: Installations) -> None:
+    installation, tiers = installations.empty(), 9
+    life = timedelta(days=3000)
+    installation.found("tier-0", kind=CaKind.ROOT, parent=None, path_length=tiers - 1, validity=life)
+    for tier in range(1, tiers):
+        life -= timedelta(days=1)
+        left = tiers - tier - 1
+        installation.found(f"tier-{tier}", parent=f"tier-{tier - 1}", path_length=left, validity=life)
+    installation.profile("deep", issuer=f"tier-{tiers - 1}")
+    device = Device(installation, profile="deep")
+    device.enroll()
+    assert len(installation.app.catalog.chain(device.issuer)) == tiers
+    answer = installation.get("/scep/deep?operation=GetCACert")
+    _, *chain = client.parse_ca_certificates(answer.content_type, answer.body)
+    assert chain == [issuer.view.encoded for issuer in installation.app.catalog.chain(device.issuer)]
 
 
 def test_no_statement_removes_what_must_stay_for_ever() -> None:
