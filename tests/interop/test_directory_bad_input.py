@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -44,9 +44,12 @@ def privyseal(tmp_path_factory: pytest.TempPathFactory, controller: DomainContro
     return installation(tmp_path_factory.mktemp("privyseal"), controller)
 
 
-def self_signed(place: Path, name: str, *, ca: bool = True, days: int = 900, padding: int = 0) -> Path:
+def self_signed(
+    place: Path, name: str, *, ca: bool = True, days: int = 900, padding: int = 0, weak: bool = False
+) -> Path:
     """A certificate that nobody here has issued."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    key = rsa.generate_private_key(65537, 1024) if weak else ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name, _validate=False)])
     builder = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
@@ -185,6 +188,27 @@ def test_what_is_no_ca_or_too_large_or_over_is_refused_for_every_target(
     assert "error[7014]" in refused(self_signed(tmp_path, "Over", days=-1))
     (tmp_path / "text").write_text("not a certificate")
     assert "error[7012]" in refused(tmp_path / "text")
+
+
+def test_status_shows_what_is_expired_or_weak_with_usn_and_time(
+    privyseal: CommandLine, controller: DomainController, tmp_path: Path
+) -> None:
+    files = []
+    for name, made in (("Past CA", {"days": -1}), ("Weak CA", {"weak": True})):
+        (tmp_path / name).mkdir()
+        files.append(str(self_signed(tmp_path / name, name, **made)))
+        privyseal.works("directory", "publish", "--cert", files[-1], "SubCA", "--allow-expired", "--yes")
+    rows = {row["name"]: row for row in privyseal.json("directory", "status")["certificates"]}
+    assert "expired on" in rows["Past CA"]["problems"][0]
+    assert rows["Weak CA"]["problems"] == ["weak key: RSA-1024"]
+    for row in (rows["Past CA"], rows["Weak CA"]):
+        assert (row["owner"], row["container"], row["receipted"]) == ("foreign", "AIA", True)
+        found = controller.look(row["dn"], "uSNChanged")
+        assert f"uSNChanged: {row['usn_changed']}" in found and row["when_changed"].endswith("Z")
+    table = privyseal.works("directory", "status").out
+    assert "USN CHANGED" in table and "WHEN CHANGED" in table and "weak key: RSA-1024" in table
+    for file in files:
+        privyseal.works("directory", "remove", "--cert", file, "SubCA", "--yes")
 
 
 def test_an_undo_file_from_elsewhere_writes_nothing_that_no_publication_writes(
