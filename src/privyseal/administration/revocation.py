@@ -30,6 +30,7 @@ from privyseal.model.bulk import (
     BulkRevocation,
     Tally,
     blocks_by_default,
+    operation_name,
     selection_digest,
 )
 from privyseal.model.certificate import (
@@ -75,8 +76,11 @@ class Revocations(Protocol):
     async def release(self, record: CertificateRecord, *, actor: str) -> None:
         """End a hold, and let the entity in again unless another revocation keeps it out. Raises NotOnHold, WeakKey."""
 
-    async def begin(self, ids: Sequence[int], plan: BulkRevocation) -> BulkRevocation:
-        """Store the selection and the intent. The same selection again, while it is under way, goes on instead."""
+    async def begin(self, ids: Sequence[int], plan: BulkRevocation, *, later: bool = False) -> BulkRevocation:
+        """Store the selection and the intent; ``later``: the worker does the rest.
+
+        The same selection again, while it is under way, goes on instead.
+        """
 
     async def step(self, bulk: BulkRevocation) -> BulkRevocation:
         """One more batch; ``finished`` when nothing was left."""
@@ -171,7 +175,10 @@ class ReleaseCertificate:
 
 
 class RevokeMany:
-    """``certificate.revoke-many``: where, reason, invalid_since, block, most; and what its preview pinned."""
+    """``certificate.revoke-many``: where, reason, invalid_since, block, most, later; and what its preview pinned.
+
+    With ``later`` the selection is stored and the worker carries it out, also after a restart.
+    """
 
     name = "certificate.revoke-many"
     permission = Permission.CERTIFICATE_REVOKE
@@ -205,10 +212,11 @@ class RevokeMany:
 
     async def perform(self, parameters: Mapping[str, Any], *, actor: str) -> Mapping[str, Any]:
         """See ``Act``."""
-        bulk = await self.begin(parameters, actor=actor)
-        while not bulk.finished:
+        bulk, later = await self.begin(parameters, actor=actor), _many(parameters).flag("later")
+        while not bulk.finished and not later:
             bulk = await self._revocations.step(bulk)
-        return {"selected": bulk.selected, "revoked": bulk.revoked, "skipped": bulk.skipped, "selection": bulk.digest}
+        done = {"selected": bulk.selected, "revoked": bulk.revoked, "skipped": bulk.skipped, "selection": bulk.digest}
+        return {**done, "operation": operation_name(bulk.id)} if later else done
 
     async def begin(self, parameters: Mapping[str, Any], *, actor: str) -> BulkRevocation:
         """Store selection and intent; ``step`` does the rest, here or in another process after an interruption."""
@@ -235,7 +243,7 @@ class RevokeMany:
             skipped=0,
             finished=False,
         )
-        return await self._revocations.begin(ids, plan)
+        return await self._revocations.begin(ids, plan, later=asked.flag("later"))
 
     async def _selected(self, asked: Parameters) -> tuple[list[int], dict[str, str | int]]:
         """The ids, and what pins them. Raises SelectionChanged when they are not those that were pinned."""
@@ -314,7 +322,7 @@ async def _one(asked: Parameters, found: Found, clock: Clock) -> CertificateReco
 
 
 def _many(parameters: Mapping[str, Any]) -> Parameters:
-    known = {"where", "reason", "invalid_since", "block", "most", "at", "upper_id", "digest"}
+    known = {"where", "reason", "invalid_since", "block", "most", "at", "upper_id", "digest", "later"}
     return Parameters(parameters, known)
 
 

@@ -24,6 +24,7 @@ from privyseal.endpoints.api.endpoint import ApiEndpoint
 from privyseal.endpoints.api.entities import EntityOperations
 from privyseal.endpoints.api.first_owner import FirstOwnerOperations
 from privyseal.endpoints.api.operation import Operation
+from privyseal.endpoints.api.operations import LongOperations
 from privyseal.endpoints.api.problems import fault_answer, problem_answer
 from privyseal.endpoints.api.table import Description, OpenOperations, ProblemPages
 from privyseal.endpoints.api.webhooks import WebhookOperations
@@ -85,7 +86,10 @@ def _operations(application: Application, books: Administration, *, description:
         WebhookOperations(
             desk=books.desk, webhooks=webhook_book(application), secrets=WebhookSecrets(application)
         ).table(),
-        CertificateOperations(desk=books.desk, authorities=authorities, inventory=ApiInventory(application)).table(),
+        CertificateOperations(
+            desk=books.desk, authorities=authorities, inventory=ApiInventory(application), works=application.bulk
+        ).table(),
+        LongOperations(application.bulk).table(),
         AuthorityOperations(desk=books.desk).table(),
         EntityOperations(
             entities=application.entities,

@@ -36,6 +36,8 @@ class BulkRevocation:
     skipped: int
     """Revoked by somebody else meanwhile, or before an interruption."""
     finished: bool
+    touched_at: datetime | None = None
+    """When it came further for the last time; None while nobody has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Tally:
 def blocks_by_default(reason: CrlReason) -> bool:
     """Whether an entity whose certificate is revoked for this reason gets no other by the same profile unless asked."""
     return reason not in _MAY_RETURN
+
+
+def operation_name(bulk_id: int) -> str:
+    """What the API calls it."""
+    return f"op_{bulk_id}"
 
 
 def selection_digest(ids: Iterable[int]) -> str:

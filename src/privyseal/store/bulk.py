@@ -30,7 +30,8 @@ from privyseal.store.unit import Transaction
 _AT_ONCE: Final = 100
 _LEFT_ALONE: Final = timedelta(minutes=2)
 _COLUMNS: Final = (
-    "id, digest, search, selected, reason, invalid_since, block, actor, position, revoked, skipped, finished"
+    "id, digest, search, selected, reason, invalid_since, block, actor, position, "
+    "revoked, skipped, finished, touched_at"
 )
 
 
@@ -68,15 +69,18 @@ class BulkBook:
         await self._status.release(self._issuer(record), record.serial, actor=actor)
         self._changed()
 
-    async def begin(self, ids: Sequence[int], plan: BulkRevocation) -> BulkRevocation:
-        """Store the selection and the intent. The same selection again, while it is under way, goes on instead."""
+    async def begin(self, ids: Sequence[int], plan: BulkRevocation, *, later: bool = False) -> BulkRevocation:
+        """Store the selection and the intent; ``later``: ``carry_on`` does the rest at its next turn.
+
+        The same selection again, while it is under way, goes on instead.
+        """
 
         def work(transaction: Transaction) -> int:
             row = transaction.one(
                 "SELECT id FROM bulk_revocations WHERE digest = ? AND reason = ? AND finished = 0",
                 (plan.digest, int(plan.reason)),
             )
-            return int(row[0]) if row else _begin(transaction, ids, plan)
+            return int(row[0]) if row else _begin(transaction, ids, plan, later=later)
 
         return self.get(await self._committer.run(work))
 
@@ -86,6 +90,14 @@ class BulkBook:
         if row is None:
             raise NotFound(f"there is no revocation of many {bulk_id}")
         return _bulk(row)
+
+    def page(self, *, before: int, limit: int) -> tuple[BulkRevocation, ...]:
+        """Those with ids below ``before`` (0: the newest), newest first."""
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM bulk_revocations WHERE (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?",
+            (before, before, limit),
+        )
+        return tuple(map(_bulk, rows))
 
     async def step(self, bulk: BulkRevocation) -> BulkRevocation:
         """One more batch; ``finished`` when nothing was left."""
@@ -172,14 +184,14 @@ class BulkBook:
         return 0 if row is None else int(row[0])
 
 
-def _begin(transaction: Transaction, ids: Sequence[int], plan: BulkRevocation) -> int:
+def _begin(transaction: Transaction, ids: Sequence[int], plan: BulkRevocation, *, later: bool) -> int:
     since = None if plan.invalid_since is None else to_seconds(plan.invalid_since)
     bulk_id = transaction.insert(
         "INSERT INTO bulk_revocations (digest, search, selected, reason, invalid_since, block, actor, position, "
         "revoked, skipped, finished, touched_at) VALUES (?,?,?,?,?,?,?,0,0,0,0,?)",
         (
             plan.digest, plan.where, len(ids), int(plan.reason), since, int(plan.block), plan.actor,
-            to_seconds(transaction.now),
+            0 if later else to_seconds(transaction.now),
         ),
     )  # fmt: skip
     places: defaultdict[int, list[int]] = defaultdict(list)
@@ -211,4 +223,5 @@ def _bulk(row: Row) -> BulkRevocation:
         revoked=row[9],
         skipped=row[10],
         finished=bool(row[11]),
+        touched_at=from_seconds(row[12]) if row[12] else None,
     )

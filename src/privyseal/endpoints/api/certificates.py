@@ -13,6 +13,7 @@ from privyseal.endpoints.api import examples
 from privyseal.endpoints.api.acts import check_tag, submit, would
 from privyseal.endpoints.api.cursor import make_cursor, name_of, number_of
 from privyseal.endpoints.api.operation import Call, Kind, Operation, Page, QueryField, Reply
+from privyseal.endpoints.api.operations import Works, operation_number, operation_shape
 from privyseal.errors import BodyInvalid, NotFound, NotIssued
 from privyseal.model.access import Permission
 from privyseal.model.api.shapes import (
@@ -21,6 +22,7 @@ from privyseal.model.api.shapes import (
     CertificateShape,
     Issued,
     IssueWish,
+    OperationShape,
     ProfileShape,
     ProfileStored,
     ProfileWish,
@@ -91,6 +93,7 @@ class CertificateOperations:
     desk: Desk
     authorities: Authorities
     inventory: Inventory
+    works: Works
 
     def table(self) -> Iterator[Operation]:
         """Every operation about CAs, profiles and certificates."""
@@ -171,7 +174,8 @@ class CertificateOperations:
             permission=Permission.CERTIFICATE_REVOKE, summary="Revoke everything in force that a search finds.",
             handler=self.revoke_many, body=RevokeManyWish,
             body_example={"where": "profile:wifi-device issued:<2026-11-01", "reason": "key-compromise", "most": 200},
-            answer=RevokedMany, example={"selected": 180, "revoked": 180, "skipped": 0, "selection": "9f2c8a7b"},
+            later=OperationShape, answer=RevokedMany,
+            example={"selected": 180, "revoked": 180, "skipped": 0, "selection": "9f2c8a7b"},
         )  # fmt: skip
 
     async def list_authorities(self, call: Call) -> Reply:
@@ -259,8 +263,18 @@ class CertificateOperations:
     async def revoke_many(self, call: Call) -> Reply:
         """``certificate.revoke-many``; for those who reach every CA."""
         wish: RevokeManyWish = call.body
-        given = {"where": wish.where, "most": wish.most, **_revocation(wish.reason, wish.invalid_since, wish.block)}
-        return await submit(self.desk, call, "certificate.revoke-many", parameters=given)
+        given: dict[str, Any] = {
+            "where": wish.where,
+            "most": wish.most,
+            **_revocation(wish.reason, wish.invalid_since, wish.block),
+        }
+        if wish.later:
+            given["later"] = True
+        reply = await submit(self.desk, call, "certificate.revoke-many", parameters=given)
+        if not wish.later or call.dry_run or reply.status != 200:
+            return reply
+        begun = operation_shape(self.works.get(operation_number(reply.content["operation"])))
+        return Reply(begun, 202, (("location", f"/api/v1/operations/{begun.id}"),))
 
     async def create_profile(self, call: Call) -> Reply:
         """``profile.save``, for a name that is free."""

@@ -220,3 +220,14 @@ RECEIPT: Final[dict[str, Any]] = {
     "dn": "CN=NTAuthCertificates,CN=Public Key Services,CN=Services,CN=Configuration,DC=contoso,DC=com",
     "usn": 8213,
 }
+OPERATION: Final[dict[str, Any]] = {
+    "id": "op_7",
+    "kind": "certificate.revoke-many",
+    "state": "running",
+    "summary": "revoke 180 certificate(s) that match 'profile:wifi-device' for key-compromise",
+    "actor": "token:ada-1",
+    "done": 100,
+    "total": 180,
+    "touched_at": "2026-11-22T08:40:31Z",
+    "result": None,
+}

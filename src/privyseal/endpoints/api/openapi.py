@@ -97,6 +97,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         if operation.keeps_secret and operation.answer is not None:
             shape, example = _reference(operation.answer, schemas), {"secret": "pvs_...", "token": None,
                                                                      "approval": examples.APPROVAL}  # fmt: skip
+        if operation.later is not None:
+            shape = {"anyOf": [shape, _reference(operation.later, schemas)]}
         found["202"] = _json("Somebody else has to approve; it waits.", shape, example)
     codes = list(_ALWAYS)
     if not operation.open_because:

@@ -119,6 +119,8 @@ class Operation:
     if_match: bool = False
     may_match: bool = False
     """It heeds If-Match, and does without."""
+    later: type | None = None
+    """The shape of a 202 beside an approval: of what goes on after the answer."""
     previews: bool = False
     """It heeds ``dry_run`` though it is no act."""
     annotations: bool = False

@@ -14,6 +14,7 @@ from privyseal.model.entity import EntityKind
 from privyseal.model.revocation import CrlReason
 
 NAME: Final = r"^[A-Za-z0-9-]{1,64}$"
+OPERATION: Final = r"^op_[0-9]{1,18}$"
 _BLOCK: Final = ("default", "yes", "no")
 _REASONS: Final = tuple(reason.label for reason in CrlReason)
 
@@ -116,6 +117,7 @@ class RevokeManyWish:
     invalid_since: datetime | None = None
     block: str = limited(choices=_BLOCK, default="default", doc="Whether the devices and users may enroll again.")
     most: int = limited(default=50, least=1, most=100_000, doc="Refuse when it would be more.")
+    later: bool = limited(default=False, doc="Answer 202 with an operation; the server carries it out.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,21 @@ class RevokedMany:
     revoked: int
     skipped: int
     selection: str = limited(doc="Digest of what was selected.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationShape:
+    """Work that goes on after its request was answered, and after a restart."""
+
+    id: str = limited(pattern=OPERATION)
+    kind: str = limited(choices=("certificate.revoke-many",))
+    state: str = limited(choices=("waiting", "running", "done"))
+    summary: str
+    actor: str
+    done: int
+    total: int
+    touched_at: datetime | None = limited(doc="When it came further for the last time.")  # noqa: RUF009 - it makes a field
+    result: RevokedMany | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
