@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from privyseal.errors import ActBlocked, NameTaken
+from privyseal.errors import ActBlocked, IssuerNotActive, NameTaken
 from privyseal.model.authority import CaState
 from privyseal.model.revocation import CrlReason
+from privyseal.protocols.scep.messages import PkiStatus
 from tests.device import Device
 from tests.e2e.test_ca_life import ALL_GATES, act, state
 from tests.installation import ISSUING_CA, ROOT_CA, Installation
@@ -81,3 +82,24 @@ def test_a_version_whose_key_has_an_heir_stays_while_its_url_tells_of_what_is_re
     assert listed(installation, ISSUING_CA) == {leaf.serial_number}
     installation.clock.moved = timedelta(days=61)
     act(installation, "ca.delete", name=ISSUING_CA, version="1")
+
+
+def test_a_ca_below_a_revoked_one_issues_nothing_and_goes_on_telling_of_what_it_issued(
+    installation: Installation,
+) -> None:
+    middle = installation.found("middle")
+    device = Device(installation)
+    leaf = x509.load_der_x509_certificate(device.enroll())
+    parent = installation.app.authorities.get(ROOT_CA).id
+    # As if the issuing CA stood below it.
+    installation.change(
+        "UPDATE authorities SET parent_id = ? WHERE name = ? AND parent_id = ?", middle.record.id, ISSUING_CA, parent
+    )
+    act(installation, "ca.revoke", name="middle", override=True)
+    before = installation.count("certificates")
+    sent = device.request()
+    assert device.send(sent).status is PkiStatus.FAILURE
+    assert device.refusal()[0] == IssuerNotActive.code
+    assert installation.count("certificates") == before
+    installation.revoke(leaf)
+    assert listed(installation, ISSUING_CA) == {leaf.serial_number}

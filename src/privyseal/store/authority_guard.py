@@ -22,6 +22,7 @@ _PURPOSES: Final = {
     CertificateKind.RA: Purpose.RA,
     CertificateKind.OCSP: Purpose.STATUS,
 }
+_WORTHLESS_BELOW_A_REVOKED_ONE: Final = frozenset({Purpose.END_ENTITY, Purpose.CA})
 
 
 def guard_issuer(transaction: Transaction, issuer_id: int, claim: Claim) -> None:
@@ -34,20 +35,30 @@ def guard_issuer(transaction: Transaction, issuer_id: int, claim: Claim) -> None
     purpose = Purpose.CROSS if claim.protocol == CROSS else _PURPOSES[claim.kind]
     if issuer_id not in transaction.issuers:
         transaction.issuers[issuer_id] = transaction.one(
-            "SELECT version, state FROM authorities WHERE id = ? AND deleted_at IS NULL", (issuer_id,)
+            "SELECT a.version, a.state, p.state FROM authorities a LEFT JOIN authorities p ON p.id = a.parent_id "
+            "WHERE a.id = ? AND a.deleted_at IS NULL",
+            (issuer_id,),
         )
     own = transaction.issuers[issuer_id]
-    if own is not None and claim.issuer_version in (0, own[0]) and may_sign(CaState(own[1]), purpose):
+    fitting = own is not None and claim.issuer_version in (0, own[0]) and own[2] != CaState.REVOKED.value
+    if own is not None and fitting and may_sign(CaState(own[1]), purpose):
         return  # nearly always: every issuance comes by here
     rows = transaction.execute(
-        "SELECT id, name, version, state FROM authorities WHERE (id = ? OR ledger_id = ?) AND deleted_at IS NULL",
+        "SELECT a.id, a.name, a.version, a.state, p.state FROM authorities a LEFT JOIN authorities p "
+        "ON p.id = a.parent_id WHERE (a.id = ? OR a.ledger_id = ?) AND a.deleted_at IS NULL",
         (issuer_id, issuer_id),
     ).fetchall()
     if claim.issuer_version:
         rows = [row for row in rows if row[2] == claim.issuer_version]
     state = CaState.RETIRED
-    for version_id, name, version, stored in rows:
+    for version_id, name, version, stored, above in rows:
         state = CaState(stored)
+        if above == CaState.REVOKED.value and purpose in _WORTHLESS_BELOW_A_REVOKED_ONE:
+            raise IssuerNotActive(
+                f"the CA above CA {name} v{version} is revoked",
+                why="whatever it signed now, nobody could trust",
+                mend=("make a CA below one that is good, and name it in the profile",),
+            )
         if may_sign(state, purpose):
             return
         if purpose is Purpose.END_ENTITY and may_sign(state, Purpose.TEST):
