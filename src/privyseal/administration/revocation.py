@@ -48,6 +48,7 @@ from privyseal.model.search.grammar import parse_search
 from privyseal.model.search.query import Among, Field, Search, Status
 
 _NAMED = 10
+_FIRST_YEAR = 1970
 _PINNED_FOR = 366 * 86400
 _FINAL = "a revocation is final: a certificate that was revoked by mistake has to be issued anew"
 
@@ -335,6 +336,8 @@ def _revocation(asked: Parameters, clock: Clock) -> Revocation:
         except ValueError as error:
             raise InvalidValue(f"invalid_since {text[:40]!r} is not like 2026-01-31T12:00:00Z") from error
         since = (since if since.tzinfo else since.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+        if since.year < _FIRST_YEAR:
+            raise InvalidValue(f"invalid_since {text[:40]} lies before {_FIRST_YEAR}; no key is that old")
         if since > now:
             raise InvalidValue(f"invalid_since {text[:40]} lies ahead; a key is bad since some moment in the past")
     return Revocation(now.replace(microsecond=0), reason, since)

@@ -64,3 +64,15 @@ def test_there_is_no_operation_of_that_name(api: ApiHouse) -> None:
         assert api.call("GET", f"/operations/{name}", token=token).status == 404
     labelled = api.token("eve", Role.VIEWER, labels=("prod",))
     assert api.call("GET", "/operations", token=labelled).status == 403
+
+
+def test_a_key_is_not_said_to_be_bad_since_before_there_were_any(api: ApiHouse) -> None:
+    device(api)
+    token = api.token("ada", Role.OPERATOR)
+    serial = issue(api, token).data["serial"]
+    wish = {"reason": "key-compromise", "invalid_since": "0235-07-19T02:49:03Z"}
+    refused = api.call("POST", f"/certificates/{serial}:revoke", token=token, body=wish)
+    assert (refused.status, "1970" in refused.data["detail"]) == (400, True)
+    wish["invalid_since"] = "1999-07-19T02:49:03Z"
+    done = api.call("POST", f"/certificates/{serial}:revoke", token=token, body=wish)
+    assert done.data["invalid_since"] == "1999-07-19T02:49:03Z"
