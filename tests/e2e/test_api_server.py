@@ -280,3 +280,14 @@ def test_a_token_never_crosses_a_network_in_clear() -> None:
     for url in ("http://pki.example.com", "ftp://127.0.0.1", "https://", "https://user:secret@pki.example.com"):
         with pytest.raises(InvalidValue):
             connect(url, "pvs_x")
+
+
+def test_profiles_and_devices_are_those_of_the_server_in_use(service: Service) -> None:
+    token = service.token("rita", "viewer")
+    listed = json.loads(service.remote(token, "profile", "list", "-o", "json").out)
+    assert [row["name"] for row in listed] == ["wifi"]
+    assert json.loads(service.remote(token, "profile", "get", "wifi", "-o", "json").out)["issuer"] == "sub"
+    assert json.loads(service.remote(token, "device", "list", "-o", "json").out)[0]["dns_name"] == "laptop.contoso.com"
+    found = service.remote(token, "device", "get", "LAPTOP", "-o", "json")
+    assert json.loads(found.out)["enabled"] is True
+    assert b"8347" in service.remote(token, "device", "create", "OTHER", "-o", "json").err

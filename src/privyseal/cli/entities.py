@@ -12,6 +12,7 @@ from privyseal.administration.revocation import UnblockEntity
 from privyseal.bootstrap import Application
 from privyseal.cli.acts import submit
 from privyseal.cli.output import show_item, show_list
+from privyseal.cli.remote import get_entity, list_entities
 from privyseal.cli.session import Session
 from privyseal.cli.verb import Verb, verb
 from privyseal.errors import EntityDisabled
@@ -142,10 +143,16 @@ def _list(kind: EntityKind) -> Verb:
     @click.option("--after", default="", metavar="NAME", help="Begin after this name.")
     @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many.")
     def list_all(session: Session, after: str, limit: int) -> None:
-        """List devices or users in order of name, a page at a time."""
+        """List devices or users in order of name, a page at a time.
+
+        Speaks to a server when one is in use; --after is for an installation here.
+        """
+        attributes = ("dns_name", "sid") if kind is EntityKind.DEVICE else ("principal_name", "sid")
+        if session.remote() is not None and not after:
+            list_entities(session, kind, limit=limit, columns=("name", "enabled", *attributes))
+            return
         with session.application() as application:
             found = application.entities.page(kind, after=after, limit=limit)
-            attributes = ("dns_name", "sid") if kind is EntityKind.DEVICE else ("principal_name", "sid")
             show_list(session, [entity_item(entity) for entity in found], ("name", "enabled", *attributes))
             if len(found) == limit:
                 session.say(f"  more  privyseal {word} list --after {found[-1].name}")
@@ -157,7 +164,13 @@ def _get(kind: EntityKind) -> Verb:
     @verb("get", examples=(f"{kind.value} get {_NAMES[kind]}", f"{kind.value} get {_NAMES[kind]} -o json"))
     @click.argument("name")
     def get(session: Session, name: str) -> None:
-        """Show one device or user: its attributes, and whether it may get certificates."""
+        """Show one device or user: its attributes, and whether it may get certificates.
+
+        Speaks to a server when one is in use.
+        """
+        if session.remote() is not None:
+            get_entity(session, kind, name)
+            return
         with session.application() as application:
             show_item(session, entity_item(application.entities.named(kind, name)))
 

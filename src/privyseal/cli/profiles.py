@@ -15,6 +15,7 @@ from privyseal.bootstrap import Application
 from privyseal.cli.acts import submit
 from privyseal.cli.inspecting import certificate_parts
 from privyseal.cli.output import moment, show_item, show_list
+from privyseal.cli.remote import get_profile, list_profiles
 from privyseal.cli.session import Session
 from privyseal.cli.values import EXT_KEY_USAGE_HELP, read_given
 from privyseal.cli.verb import verb
@@ -187,7 +188,10 @@ def _only_issuer(application: Application) -> str:
 
 @verb("list", examples=("profile list", "profile list -o json"))
 def list_all(session: Session) -> None:
-    """List the profiles, each in its newest revision."""
+    """List the profiles, each in its newest revision. Speaks to a server when one is in use."""
+    if session.remote() is not None:
+        list_profiles(session)
+        return
     with session.application() as application:
         items = [profile_item(application, profile) for profile in application.profiles.all()]
         show_list(session, items, ("name", "revision", "for", "issuer", "subject", "validity", "approval"))
@@ -196,7 +200,13 @@ def list_all(session: Session) -> None:
 @verb("get", examples=("profile get wifi-device", "profile get wifi-device -o json"))
 @click.argument("name")
 def get(session: Session, name: str) -> None:
-    """Show one profile in its newest revision. The JSON form can be edited and given to `profile create --from`."""
+    """Show one profile in its newest revision. The JSON form can be edited and given to `profile create --from`.
+
+    Speaks to a server when one is in use.
+    """
+    if session.remote() is not None:
+        get_profile(session, name)
+        return
     with session.application() as application:
         show_item(session, profile_item(application, application.profiles.get(name)))
 

@@ -13,8 +13,9 @@ from privyseal.cli.output import show_item, show_list, write_text
 from privyseal.cli.session import Session
 from privyseal.cli.values import read_given
 from privyseal.model.api.codec import encode
-from privyseal.model.api.shapes import RevokeWish
+from privyseal.model.api.shapes import EntityShape, RevokeWish
 from privyseal.model.certificate import format_serial
+from privyseal.model.entity import ATTRIBUTES, EntityKind
 
 
 def list_certificates(session: Session, where: str, *, limit: int, columns: tuple[str, ...]) -> None:
@@ -61,6 +62,38 @@ def get_authority(session: Session, name: str, version: int) -> None:
         write_text(found.certificate)
     else:
         show_item(session, _row(encode(found)))
+
+
+def list_profiles(session: Session) -> None:
+    """``profile list``."""
+    with session.client() as client:
+        items = [dict(item.body) for item in client.profiles()]
+    show_list(session, items, ("name", "revision", "for", "issuer", "subject", "validity", "approval"))
+
+
+def get_profile(session: Session, name: str) -> None:
+    """``profile get``."""
+    with session.client() as client:
+        show_item(session, dict(client.profile(name).body))
+
+
+def list_entities(session: Session, kind: EntityKind, *, limit: int, columns: tuple[str, ...]) -> None:
+    """``device list`` and ``user list``."""
+    with session.client() as client:
+        items = [_entity_row(item) for item in islice(client.entities(kind), limit)]
+    show_list(session, items, columns)
+
+
+def get_entity(session: Session, kind: EntityKind, name: str) -> None:
+    """``device get`` and ``user get``."""
+    with session.client() as client:
+        show_item(session, _entity_row(client.entity(kind, name)))
+
+
+def _entity_row(item: EntityShape) -> dict[str, Any]:
+    row: dict[str, Any] = encode(item)
+    known = {name: item.attributes.get(name) for name in sorted(ATTRIBUTES[EntityKind(item.kind)] - {"name"})}
+    return {name: value for name, value in row.items() if name != "attributes"} | known
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from privyseal.model.api.webhook_shapes import (
     WebhookShape,
     WebhookWish,
 )
+from privyseal.model.entity import EntityKind
 
 T = TypeVar("T")
 _PREFIX: Final = "/api/v1"
@@ -153,9 +154,21 @@ class Client:
         """In order of name."""
         return self._pages(ProfileShape, "/profiles")
 
+    def profile(self, name: str) -> ProfileShape:
+        """One, in its newest revision."""
+        return self._get(ProfileShape, f"/profiles/{_part(name)}")
+
     def devices(self) -> Iterator[EntityShape]:
         """In order of name."""
-        return self._pages(EntityShape, "/devices")
+        return self.entities(EntityKind.DEVICE)
+
+    def entities(self, kind: EntityKind) -> Iterator[EntityShape]:
+        """Devices or users, in order of name."""
+        return self._pages(EntityShape, f"/{kind.value}s")
+
+    def entity(self, kind: EntityKind, name: str) -> EntityShape:
+        """One device or user."""
+        return self._get(EntityShape, f"/{kind.value}s/{_part(name)}")
 
     def certificates(self, where: str = "", *, limit: int = 500) -> Iterator[CertificateShape]:
         """What a search finds, newest first; pages of ``limit`` are fetched as they are needed."""
