@@ -13,9 +13,11 @@ __all__ = ["fixture_installation", "fixture_installations", "fixture_shared", "f
 # What the store has to hold; the rest, such as the command line, sees no difference between the engines.
 ON_BOTH_ENGINES = {
     "test_ca_life",
+    "test_ca_life_guards",
     "test_compromised_key",
     "test_crl_forms",
     "test_enrollment",
+    "test_foreign_crls",
     "test_killed",
     "test_own_certificates_revoked",
     "test_retention",
