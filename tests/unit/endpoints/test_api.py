@@ -350,11 +350,11 @@ def test_labels_hide_cas_and_what_comes_from_them(api: ApiHouse) -> None:
         ("POST", "/challenges", {"profile": PROFILE, "device": "LAPTOP-1"}),
     ):
         assert api.call(method, path, token=token, body=body).status == 404, path
-    for method, path, body in (
+    for method, path, change in (
         ("POST", "/devices", {"name": "NEW"}),
         ("PATCH", "/devices/LAPTOP-1", {"enabled": False}),
     ):
-        assert api.call(method, path, token=token, body=body, headers={"if-match": "*"}).status == 403, path
+        assert api.call(method, path, token=token, body=change, headers={"if-match": "*"}).status == 403, path
 
 
 def test_a_challenge_made_by_the_api_is_good_once(api: ApiHouse) -> None:
