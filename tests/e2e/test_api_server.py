@@ -283,7 +283,7 @@ def test_a_token_never_crosses_a_network_in_clear() -> None:
 
 
 def test_profiles_and_devices_are_those_of_the_server_in_use(service: Service) -> None:
-    token = service.token("rita", "viewer")
+    token = service.token("vera", "viewer")
     listed = json.loads(service.remote(token, "profile", "list", "-o", "json").out)
     assert [row["name"] for row in listed] == ["wifi"]
     assert json.loads(service.remote(token, "profile", "get", "wifi", "-o", "json").out)["issuer"] == "sub"

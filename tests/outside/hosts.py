@@ -15,6 +15,7 @@ from tests.outside.tools import NEEDS_ROOT, missing, require_root
 
 _CLONE_NEWNS: Final = 0x00020000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_MNT_DETACH: Final = 2
 _HOSTS: Final = Path("/etc/hosts")
 _own: int | None = None
 _original = ""
@@ -54,5 +55,8 @@ def _write(own: int) -> None:
 def _enter(own: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     private = libc.unshare(_CLONE_NEWNS) == 0 and libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) == 0
+    # A parent of ours may have put its own file there; nothing can be put over a file that has no name any more.
+    if private:
+        libc.umount2(str(_HOSTS).encode(), _MNT_DETACH)
     if not private or libc.mount(str(own).encode(), str(_HOSTS).encode(), None, _MS_BIND, None) != 0:
         missing(f"{NEEDS_ROOT}a mount namespace for test names: {os.strerror(ctypes.get_errno())}")
